@@ -1,0 +1,1 @@
+//! Shapes and names of the API: one file per kind.

@@ -1,0 +1,1 @@
+//! The build Job: context, buildah, result.

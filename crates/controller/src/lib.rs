@@ -1,0 +1,1 @@
+//! Reconcilers: render, build, rollout.

@@ -1,0 +1,1 @@
+//! Decisions: pure functions without clocks, files, processes or clients.

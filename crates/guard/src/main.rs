@@ -1,0 +1,3 @@
+//! Brings a node back to its last confirmed deployment, without kubelet, network or API server.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One machine: files, units, commands, journal, operating system backends.

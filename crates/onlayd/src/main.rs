@@ -1,0 +1,3 @@
+//! The daemon in the cluster: arguments and wiring.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The node's image backend for plain ostree hosts.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! OCI registry client work: credentials, resolving tags, looking at images.

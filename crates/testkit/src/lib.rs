@@ -1,0 +1,1 @@
+//! The lab: a real cluster on one machine, as a library.

@@ -1,0 +1,3 @@
+//! The door: gen, deps, lab, demo, test, bench.
+
+fn main() {}
