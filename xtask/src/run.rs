@@ -1,0 +1,73 @@
+//! Running other programs: what they print is passed on, and the summaries of test runners are kept.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Why a program that was run did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to start `{program}`: {source}")]
+    Start { program: String, source: std::io::Error },
+    #[error("`{program}` ended with {status}")]
+    Ended { program: String, status: std::process::ExitStatus },
+}
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// The words of a command line, as a person would type them.
+fn words(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.get_args().fold(program, |line, argument| line + " " + &argument.to_string_lossy())
+}
+
+/// Runs a command in the root of the checkout and passes on what it prints.
+pub fn pass(command: &mut Command) -> Result<(), Error> {
+    let program = words(command);
+    let status =
+        command.current_dir(root()).status().map_err(|source| Error::Start { program: program.clone(), source })?;
+    if status.success() { Ok(()) } else { Err(Error::Ended { program, status }) }
+}
+
+/// Runs a command in the root of the checkout and returns what it prints to its standard output.
+pub fn read(command: &mut Command) -> Result<String, Error> {
+    let program = words(command);
+    let output = command
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| Error::Start { program: program.clone(), source })?;
+    if !output.status.success() {
+        return Err(Error::Ended { program, status: output.status });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a test runner, passes on what it prints, and returns its `test result:` lines.
+///
+/// The lines come back even when the runner failed, so that the summary can show what did run.
+pub fn tests(command: &mut Command) -> (Vec<String>, Result<(), Error>) {
+    let program = words(command);
+    let mut child = match command.current_dir(root()).stdout(Stdio::piped()).spawn() {
+        Ok(child) => child,
+        Err(source) => return (Vec::new(), Err(Error::Start { program, source })),
+    };
+    let mut summaries = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{line}");
+            if line.starts_with("test result:") {
+                summaries.push(line);
+            }
+        }
+    }
+    let outcome = match child.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Error::Ended { program, status }),
+        Err(source) => Err(Error::Start { program, source }),
+    };
+    (summaries, outcome)
+}

@@ -1,0 +1,152 @@
+//! `cargo xtask test`: every check and every test, in the order in which they fail fastest.
+
+use crate::{Outcome, deps, gen_files, run};
+use std::process::Command;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Without the lab: what a day's work needs
+    #[arg(long, conflicts_with = "full")]
+    fast: bool,
+    /// Everything exhaustively: more cases of the laws, every fault at every step
+    #[arg(long)]
+    full: bool,
+}
+
+/// One line of the summary: the step, how it ended, and how long it took.
+struct Step {
+    name: &'static str,
+    outcome: Result<String, String>,
+    seconds: f64,
+}
+
+/// `cargo xtask test`
+pub fn run(arguments: &Arguments) -> Outcome {
+    let mut steps = Vec::new();
+    for (name, check) in checks(arguments) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = check();
+        if let Err(error) = &outcome {
+            eprintln!("error: {error}");
+        }
+        steps.push(Step { name, outcome, seconds: start.elapsed().as_secs_f64() });
+    }
+    println!("\n{}", summary(&steps));
+    let failed: Vec<_> = steps.iter().filter(|step| step.outcome.is_err()).map(|step| step.name).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+type Check = Box<dyn Fn() -> Result<String, String>>;
+
+/// The checks of a run, in order.
+fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
+    let cases = if arguments.full { "4096" } else { "64" };
+    let mut checks: Vec<(&'static str, Check)> = vec![
+        ("packages", Box::new(packages)),
+        ("fmt", Box::new(|| passed(Command::new("cargo").args(["fmt", "--all", "--check"])))),
+        ("deps", Box::new(|| ours(deps::run()))),
+        ("clippy", Box::new(clippy)),
+        ("gen --check", Box::new(|| ours(gen_files::check()))),
+        ("deny", Box::new(deny)),
+        ("assets", Box::new(assets)),
+        (
+            "tests without the lab",
+            Box::new(move || {
+                tests(
+                    Command::new("cargo")
+                        .args(["test", "--workspace", "--exclude=onlay-e2e"])
+                        .env("PROPTEST_CASES", cases),
+                )
+            }),
+        ),
+    ];
+    if !arguments.fast {
+        checks.push((
+            "tests in the lab",
+            Box::new(|| tests(Command::new("cargo").args(["test", "--package=onlay-e2e", "--", "--test-threads=1"]))),
+        ));
+    }
+    checks
+}
+
+/// A check of our own.
+fn ours(outcome: Outcome) -> Result<String, String> {
+    outcome.map(|()| "passed".into()).map_err(|error| error.to_string())
+}
+
+/// A check by another program, which says nothing when all is well.
+fn passed(command: &mut Command) -> Result<String, String> {
+    run::pass(command).map(|()| "passed".into()).map_err(|error| error.to_string())
+}
+
+/// A run of tests; its line in the summary adds up the runners' own. No test at all is a failure.
+fn tests(command: &mut Command) -> Result<String, String> {
+    let (summaries, outcome) = run::tests(command);
+    let total = |word: &str| summaries.iter().map(|line| count(line, word)).sum::<usize>();
+    let line = format!("{} passed, {} failed, {} ignored", total("passed"), total("failed"), total("ignored"));
+    match outcome {
+        Err(error) => Err(format!("{line}: {error}")),
+        Ok(()) if total("passed") == 0 => Err(format!("{line}: no test ran")),
+        Ok(()) => Ok(line),
+    }
+}
+
+/// The number before a word in a line like `test result: ok. 12 passed; 0 failed; …`.
+fn count(line: &str, word: &str) -> usize {
+    let words: Vec<_> = line.split([' ', ';']).filter(|part| !part.is_empty()).collect();
+    words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
+}
+
+/// The Debian packages that building and testing need.
+fn packages() -> Result<String, String> {
+    onlay_testkit::packages::ensure().map(|()| "present".into()).map_err(|error| error.to_string())
+}
+
+/// The control plane's programs, for the tests on the real API server.
+fn assets() -> Result<String, String> {
+    let layout = onlay_testkit::Layout::from_environment();
+    onlay_testkit::assets::ensure(&layout).map(|_| "present".into()).map_err(|error| error.to_string())
+}
+
+fn clippy() -> Result<String, String> {
+    passed(Command::new("cargo").args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]))
+}
+
+/// Licences, sources and banned crates. The advisory database is not asked: see deny.toml.
+fn deny() -> Result<String, String> {
+    let version = "0.19.0";
+    let tools = run::root().join("target/tools");
+    let program = tools.join("bin/cargo-deny");
+    if !program.exists() {
+        let mut install = Command::new("cargo");
+        install.args(["install", "--quiet", "--locked", "--debug", "--version", version, "--root"]).arg(&tools);
+        passed(install.arg("cargo-deny"))?;
+    }
+    passed(Command::new(program).args(["--log-level=error", "check", "bans", "licenses", "sources"]))
+}
+
+/// The table at the end of a run.
+fn summary(steps: &[Step]) -> String {
+    let mut lines = vec!["== summary".to_owned()];
+    for step in steps {
+        let (mark, text) = match &step.outcome {
+            Ok(text) => ("ok", text),
+            Err(text) => ("FAILED", text),
+        };
+        lines.push(format!("{mark:7} {:24} {:7.1} s  {text}", step.name, step.seconds));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn the_runners_numbers_are_read() {
+        let line = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
+        assert_eq!((count(line, "passed"), count(line, "failed"), count(line, "ignored")), (12, 1, 0));
+    }
+}
