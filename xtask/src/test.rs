@@ -116,7 +116,7 @@ fn clippy() -> Result<String, String> {
 
 /// Licences, sources and banned crates. The advisory database is not asked: see deny.toml.
 fn deny() -> Result<String, String> {
-    let version = "0.19.0";
+    let version = "0.20.2";
     let tools = run::root().join("target/tools");
     let program = tools.join("bin/cargo-deny");
     if !program.exists() {
