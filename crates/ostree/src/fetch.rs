@@ -177,7 +177,7 @@ fn way_out(text: &str) -> &'static str {
         ),
         (&["manifest unknown", "not found", "name unknown"], "the registry does not have this digest; push it again"),
         (
-            &["final-diffid", "ostree.bootable", "not an ostree"],
+            &["final-diffid", "ostree.bootable", "not an ostree", "serialization error"],
             "it is no ostree image; build it FROM an ostree base image",
         ),
         (&["has architecture"], "build the image for this machine's architecture"),
@@ -199,6 +199,7 @@ mod tests {
     #[case::wrong_password_names_the_credentials("unauthorized: authentication required", "credentials")]
     #[case::a_digest_that_is_gone_asks_for_a_push("reading manifest sha256:1: manifest unknown", "push it again")]
     #[case::a_plain_image_asks_for_an_ostree_base("No ostree.final-diffid label found, not an ostree", "FROM")]
+    #[case::an_image_without_a_history_is_no_ostree_image("serialization error: missing field `history`", "FROM")]
     #[case::a_full_disk_names_prune("write: No space left on device", "prune")]
     #[case::anything_else_may_be_the_network("dial tcp 10.0.0.1:5000: connect: connection refused", "reaches")]
     fn names_the_way_out(#[case] text: &str, #[case] expected: &str) {

@@ -11,6 +11,8 @@ use ostree_ext::ostree::{Deployment, Sysroot};
 use crate::error::Error;
 use crate::kargs;
 
+/// Made by ostree's first step of a boot.
+const BOOTED: &str = "/run/ostree-booted";
 const LOCK_DEADLINE: Duration = Duration::from_secs(60);
 const LOCK_RETRY: Duration = Duration::from_millis(100);
 
@@ -27,6 +29,9 @@ pub fn open(path: &Path) -> Result<Sysroot, Error> {
 /// nobody else sees its mounts.
 pub fn open_booted(action: &'static str) -> Result<Sysroot, Error> {
     let root = Path::new("/");
+    if !Path::new(BOOTED).exists() {
+        return Err(Error::NotBooted { action, root: root.into() });
+    }
     with_own_mounts()?;
     let sysroot = Sysroot::new(Some(&File::for_path(root)));
     sysroot.set_mount_namespace_in_use();
