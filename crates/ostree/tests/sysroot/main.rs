@@ -2,6 +2,7 @@
 //!
 //! Needs root and the programs ostree, skopeo, docker-registry, setpriv and chattr; a missing one fails the test.
 //! Whatever needs a booted system is tested on the lab's nodes.
+#![cfg(test)]
 
 mod base;
 mod offline;
