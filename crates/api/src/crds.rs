@@ -1,0 +1,213 @@
+//! The CustomResourceDefinitions of all kinds, made from their types.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
+    CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceValidation, JSONSchemaProps,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::object::{HasSpec, HasStatus};
+use kube::{CustomResourceExt, Resource};
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use crate::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineOSBuild, MachineOSConfig};
+use crate::{names, schema};
+
+/// A definition could not be made from its type: a mistake in this crate, found by its tests.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the schema made from the type {kind}: its JSON is not what a CustomResourceDefinition holds")]
+pub struct SchemaError {
+    kind: String,
+    source: serde_json::Error,
+}
+
+/// The definitions of all kinds, complete and ready to be applied.
+///
+/// # Errors
+/// Names the kind whose type does not give a structural schema.
+pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
+    Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?])
+}
+
+fn pool() -> Result<CustomResourceDefinition, SchemaError> {
+    let columns = [
+        column("Config", "string", ".status.configuration.name"),
+        condition("Updated", "Updated"),
+        condition("Updating", "Updating"),
+        condition("Degraded", "Degraded"),
+        column("MachineCount", "number", ".status.machineCount"),
+        column("ReadyMachineCount", "number", ".status.readyMachineCount"),
+        column("UpdatedMachineCount", "number", ".status.updatedMachineCount"),
+        column("DegradedMachineCount", "number", ".status.degradedMachineCount"),
+        age(),
+    ];
+    with_status::<MachineConfigPool>("Nodes that share one configuration and one image.", &columns, &[])
+}
+
+fn os_config() -> Result<CustomResourceDefinition, SchemaError> {
+    let one_per_pool = json!({
+        "rule": "self.metadata.name == self.spec.machineConfigPool.name || oldSelf.hasValue() && \
+                 oldSelf.spec.machineConfigPool.name.value() == self.spec.machineConfigPool.name",
+        "message": "MachineOSConfig name must match the referenced MachineConfigPool name; can only have one \
+                    MachineOSConfig per MachineConfigPool",
+        "optionalOldSelf": true,
+    });
+    with_status::<MachineOSConfig>(
+        "What is built into the image of a pool's nodes, and where the image is pushed.",
+        &[],
+        &[one_per_pool],
+    )
+}
+
+fn os_build() -> Result<CustomResourceDefinition, SchemaError> {
+    let columns = [
+        condition("Prepared", "Prepared"),
+        condition("Building", "Building"),
+        condition("Succeeded", "Succeeded"),
+        condition("Interrupted", "Interrupted"),
+        condition("Failed", "Failed"),
+        age(),
+    ];
+    with_status::<MachineOSBuild>("One build of the image of a pool.", &columns, &[])
+}
+
+fn node() -> Result<CustomResourceDefinition, SchemaError> {
+    let columns = [
+        column("PoolName", "string", ".spec.pool.name"),
+        column("DesiredConfig", "string", ".spec.configVersion.desired"),
+        column("CurrentConfig", "string", ".status.configVersion.current"),
+        condition("Updated", "Updated"),
+        age(),
+        wide(condition("UpdatePrepared", "UpdatePrepared")),
+        wide(condition("UpdateExecuted", "UpdateExecuted")),
+        wide(condition("UpdatePostActionComplete", "UpdatePostActionComplete")),
+        wide(condition("UpdateComplete", "UpdateComplete")),
+        wide(condition("Resumed", "Resumed")),
+        wide(condition("UpdatedFilesAndOS", "AppliedFilesAndOS")),
+        wide(condition("CordonedNode", "Cordoned")),
+        wide(condition("DrainedNode", "Drained")),
+        wide(condition("RebootedNode", "RebootedNode")),
+        wide(condition("UncordonedNode", "Uncordoned")),
+    ];
+    let same_name = json!({
+        "rule": "self.metadata.name == self.spec.node.name",
+        "message": "spec.node.name should match metadata.name",
+    });
+    with_status::<MachineConfigNode>(
+        "What one node shall run, what it runs, and how far its update is.",
+        &columns,
+        &[same_name],
+    )
+}
+
+fn column(name: &str, type_: &str, json_path: &str) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition {
+        name: name.to_owned(),
+        type_: type_.to_owned(),
+        json_path: json_path.to_owned(),
+        ..CustomResourceColumnDefinition::default()
+    }
+}
+
+fn condition(name: &str, type_: &str) -> CustomResourceColumnDefinition {
+    column(name, "string", &format!(r#".status.conditions[?(@.type=="{type_}")].status"#))
+}
+
+fn age() -> CustomResourceColumnDefinition {
+    column("Age", "date", ".metadata.creationTimestamp")
+}
+
+/// A column that is shown by `-o wide` only.
+fn wide(column: CustomResourceColumnDefinition) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition { priority: Some(1), ..column }
+}
+
+/// The definition of a kind whose names and subresources kube derives, with its schema and columns.
+fn with_status<K>(
+    description: &str,
+    columns: &[CustomResourceColumnDefinition],
+    rules: &[Value],
+) -> Result<CustomResourceDefinition, SchemaError>
+where
+    K: CustomResourceExt + Resource<DynamicType = ()> + HasSpec + HasStatus,
+    K::Spec: JsonSchema,
+    K::Status: JsonSchema,
+{
+    let mut root = root(description, schema::of::<K::Spec>());
+    root["properties"]["status"] = schema::of::<K::Status>();
+    root["required"] = json!(["spec"]);
+    if !rules.is_empty() {
+        root["x-kubernetes-validations"] = json!(rules);
+    }
+    let mut crd = K::crd();
+    let names = &mut crd.spec.names;
+    names.list_kind = Some(format!("{}List", names.kind));
+    let schema = validation(&names.kind, root)?;
+    for version in &mut crd.spec.versions {
+        version.schema = Some(schema.clone());
+        version.additional_printer_columns = (!columns.is_empty()).then(|| columns.to_vec());
+    }
+    Ok(crd)
+}
+
+fn machine_config() -> Result<CustomResourceDefinition, SchemaError> {
+    let kind = MachineConfig::kind(&()).into_owned();
+    let plural = MachineConfig::plural(&()).into_owned();
+    let root = root(
+        "Files, units, kernel arguments and more for the nodes of the pools that select it.",
+        schema::of::<MachineConfigSpec>(),
+    );
+    let version = CustomResourceDefinitionVersion {
+        name: names::VERSION.to_owned(),
+        served: true,
+        storage: true,
+        schema: Some(validation(&kind, root)?),
+        additional_printer_columns: Some(vec![
+            column(
+                "GeneratedByController",
+                "string",
+                r".metadata.annotations.machineconfiguration\.openshift\.io/generated-by-controller-version",
+            ),
+            column("IgnitionVersion", "string", ".spec.config.ignition.version"),
+            age(),
+        ]),
+        ..CustomResourceDefinitionVersion::default()
+    };
+    Ok(CustomResourceDefinition {
+        metadata: ObjectMeta { name: Some(format!("{plural}.{}", names::GROUP)), ..ObjectMeta::default() },
+        spec: CustomResourceDefinitionSpec {
+            group: names::GROUP.to_owned(),
+            names: CustomResourceDefinitionNames {
+                list_kind: Some(format!("{kind}List")),
+                singular: Some(kind.to_lowercase()),
+                short_names: Some(vec!["mc".to_owned()]),
+                plural,
+                kind,
+                ..CustomResourceDefinitionNames::default()
+            },
+            scope: "Cluster".to_owned(),
+            versions: vec![version],
+            ..CustomResourceDefinitionSpec::default()
+        },
+        ..CustomResourceDefinition::default()
+    })
+}
+
+fn root(description: &str, spec: Value) -> Value {
+    json!({
+        "description": description,
+        "type": "object",
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Group and version of the schema that the object follows."},
+            "kind": {"type": "string", "description": "What the object is."},
+            "metadata": {"type": "object"},
+            "spec": spec,
+        },
+    })
+}
+
+fn validation(kind: &str, root: Value) -> Result<CustomResourceValidation, SchemaError> {
+    let schema: JSONSchemaProps =
+        serde_json::from_value(root).map_err(|source| SchemaError { kind: kind.to_owned(), source })?;
+    Ok(CustomResourceValidation { open_api_v3_schema: Some(schema) })
+}

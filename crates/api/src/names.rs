@@ -1,0 +1,134 @@
+//! Names that other tools and the parts of onlay agree on: groups, namespaces, labels, annotations, field managers.
+//!
+//! Names below `machineconfiguration.openshift.io` are those of the compatible API; names below `onlay.dev` are ours.
+
+/// API group of all kinds in this crate.
+pub const GROUP: &str = "machineconfiguration.openshift.io";
+/// API version of all kinds in this crate.
+pub const VERSION: &str = "v1";
+/// Default namespace of onlay's own objects; users' commands name it, a flag changes it.
+pub const NAMESPACE: &str = "openshift-machine-config-operator";
+/// Namespace of the pull-only secrets that are derived for nodes; agents read no other one.
+pub const NODE_SECRETS_NAMESPACE: &str = "onlay-node-secrets";
+
+/// Service account of the controller.
+pub const CONTROLLER_ACCOUNT: &str = "onlay-controller";
+/// Service account of the agent on every node.
+pub const AGENT_ACCOUNT: &str = "onlay-agent";
+/// Service account of build pods; it has no rights and no token.
+pub const BUILDER_ACCOUNT: &str = "onlay-builder";
+
+/// Field manager that writes rendered configurations and the target of a pool.
+pub const RENDER_MANAGER: &str = "onlay-render";
+/// Field manager that writes builds, their jobs and the status of build objects.
+pub const BUILD_MANAGER: &str = "onlay-build";
+/// Field manager that writes pool status, the spec of MachineConfigNodes and the conditions Cordoned, Drained, Uncordoned.
+pub const ROLLOUT_MANAGER: &str = "onlay-rollout";
+/// Field manager that writes the rest of a MachineConfigNode's status.
+pub const AGENT_MANAGER: &str = "onlay-agent";
+
+/// Label on a MachineConfig: the role whose pools select it.
+pub const ROLE_LABEL: &str = "machineconfiguration.openshift.io/role";
+/// Prefix of the label on a Node that puts it into a role; the role's name follows, the value is empty.
+pub const NODE_ROLE_PREFIX: &str = "node-role.kubernetes.io/";
+/// Label on a Node of the control plane.
+pub const CONTROL_PLANE_LABEL: &str = "node-role.kubernetes.io/control-plane";
+/// Pool of the nodes of the control plane.
+pub const MASTER_POOL: &str = "master";
+/// Pool of all other nodes; custom pools inherit its MachineConfigs.
+pub const WORKER_POOL: &str = "worker";
+
+/// Label on everything that belongs to image builds; the value is empty.
+pub const ON_CLUSTER_LAYERING_LABEL: &str = "machineconfiguration.openshift.io/on-cluster-layering";
+/// Label on objects that live only as long as one build; the value is empty.
+pub const EPHEMERAL_BUILD_OBJECT_LABEL: &str = "machineconfiguration.openshift.io/ephemeral-build-object";
+/// Label on build objects: name of the rendered configuration that is built.
+pub const RENDERED_MACHINE_CONFIG_LABEL: &str = "machineconfiguration.openshift.io/rendered-machine-config";
+/// Label on build objects: name of the pool that is built for.
+pub const TARGET_POOL_LABEL: &str = "machineconfiguration.openshift.io/target-machine-config-pool";
+/// Annotation on build objects: name of the MachineOSBuild.
+pub const MACHINE_OS_BUILD_ANNOTATION: &str = "machineconfiguration.openshift.io/machine-os-build";
+/// Annotation on build objects: name of the MachineOSConfig.
+pub const MACHINE_OS_CONFIG_ANNOTATION: &str = "machineconfiguration.openshift.io/machine-os-config";
+/// Annotation on a MachineOSConfig: name of its newest MachineOSBuild.
+pub const CURRENT_BUILD_ANNOTATION: &str = "machineconfiguration.openshift.io/current-machine-os-build";
+/// Annotation on a MachineOSConfig: a person asks to build once more.
+pub const REBUILD_ANNOTATION: &str = "machineconfiguration.openshift.io/rebuild";
+
+/// Annotation on a rendered MachineConfig: version of the controller that rendered it.
+pub const GENERATED_BY_ANNOTATION: &str = "machineconfiguration.openshift.io/generated-by-controller-version";
+/// Annotation on a rendered MachineConfig: JSON list of the MachineConfigs it was merged from, in merge order.
+pub const SOURCES_ANNOTATION: &str = "onlay.dev/sources";
+/// Annotation on a MachineOSConfig: the rendered configuration that `status.currentImagePullSpec` serves.
+///
+/// Written after the status, so a reader that finds the name of its target here may use the image.
+pub const SERVES_ANNOTATION: &str = "onlay.dev/serves";
+
+/// Annotation on a Node: rendered configuration it runs. Mirror of its MachineConfigNode.
+pub const CURRENT_CONFIG_ANNOTATION: &str = "machineconfiguration.openshift.io/currentConfig";
+/// Annotation on a Node: rendered configuration it shall run. Mirror of its MachineConfigNode.
+pub const DESIRED_CONFIG_ANNOTATION: &str = "machineconfiguration.openshift.io/desiredConfig";
+/// Annotation on a Node: image it runs. Mirror of its MachineConfigNode.
+pub const CURRENT_IMAGE_ANNOTATION: &str = "machineconfiguration.openshift.io/currentImage";
+/// Annotation on a Node: image it shall run. Mirror of its MachineConfigNode.
+pub const DESIRED_IMAGE_ANNOTATION: &str = "machineconfiguration.openshift.io/desiredImage";
+/// Annotation on a Node: one of the states of [`NodeState`]. Mirror of its MachineConfigNode.
+pub const STATE_ANNOTATION: &str = "machineconfiguration.openshift.io/state";
+/// Annotation on a Node: why it is in its state. Mirror of its MachineConfigNode.
+pub const REASON_ANNOTATION: &str = "machineconfiguration.openshift.io/reason";
+/// Annotation on a Node: drain that is asked for, `drain-<config>` or `uncordon-<config>`.
+pub const DESIRED_DRAIN_ANNOTATION: &str = "machineconfiguration.openshift.io/desiredDrain";
+/// Annotation on a Node: the last `desiredDrain` that was carried out.
+pub const LAST_APPLIED_DRAIN_ANNOTATION: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
+/// Annotation on a Node: set in the patch that cordons it; a node without it is never uncordoned by onlay.
+pub const CORDONED_ANNOTATION: &str = "onlay.dev/cordoned";
+
+/// ConfigMap in the onlay namespace that names the base image of pools without `osImageURL`.
+pub const BASE_IMAGE_CONFIG_MAP: &str = "machine-config-osimageurl";
+/// Keys of [`BASE_IMAGE_CONFIG_MAP`] that may hold the base image; the first one that is present counts.
+pub const BASE_IMAGE_KEYS: [&str; 2] = ["baseOSContainerImage", "osImageURL"];
+/// Key of the ConfigMap with extra registry authorities.
+pub const REGISTRY_CA_KEY: &str = "ca.crt";
+
+/// State of a node as other tools read it from [`STATE_ANNOTATION`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// An update is under way.
+    Working,
+    /// The node runs what it shall run.
+    Done,
+    /// The update failed and is tried again.
+    Degraded,
+    /// The node is on its way through a reboot.
+    Rebooting,
+    /// The target cannot be reached from where the node is.
+    Unreconcilable,
+}
+
+impl NodeState {
+    /// The text that the annotation holds.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Working => "Working",
+            Self::Done => "Done",
+            Self::Degraded => "Degraded",
+            Self::Rebooting => "Rebooting",
+            Self::Unreconcilable => "Unreconcilable",
+        }
+    }
+}
+
+/// Name of a pool's rendered configuration: `rendered-<pool>-<hash>`.
+pub fn rendered(pool: &str, hash: &str) -> String {
+    format!("rendered-{pool}-{hash}")
+}
+
+/// Name of a MachineOSBuild: `<machineosconfig>-<hash>`.
+pub fn build(machine_os_config: &str, hash: &str) -> String {
+    format!("{machine_os_config}-{hash}")
+}
+
+/// Name of the Job of a MachineOSBuild: `build-<machineosbuild>`.
+pub fn build_job(machine_os_build: &str) -> String {
+    format!("build-{machine_os_build}")
+}
