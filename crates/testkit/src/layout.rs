@@ -143,6 +143,11 @@ impl Layout {
     }
 }
 
+/// The lab's definitions as data: the directory `lab/` of the checkout that this was built from.
+pub fn definitions() -> &'static Utf8Path {
+    Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../lab"))
+}
+
 /// Writes a file so that a reader, or the next run after a kill, sees the old or the new contents and never a half.
 pub fn write_whole(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> Result<(), LayoutError> {
     let failed = |source| LayoutError::Io { path: path.to_owned(), source };

@@ -3,12 +3,21 @@
 //! [`layout`] says where things lie, [`process`] and [`network`] change the machine and undo exactly that, and
 //! [`wait`] is the one way to wait.
 
+pub mod api_server;
+pub mod assets;
+pub mod client;
 pub mod command;
+pub mod control_plane;
 pub mod layout;
 pub mod network;
+pub mod packages;
 pub mod pki;
 pub mod process;
+pub mod progress;
 pub mod wait;
 
+pub use api_server::ApiServer;
+pub use assets::Assets;
 pub use layout::Layout;
 pub use pki::Pki;
+pub use progress::Progress;

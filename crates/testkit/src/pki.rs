@@ -46,7 +46,7 @@ pub struct Pki {
 /// A certificate and its key on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// PEM of the certificate.
+    /// PEM of the certificate, or of the public key alone.
     pub certificate: Utf8PathBuf,
     /// PEM of the key, readable by root only.
     pub key: Utf8PathBuf,
@@ -118,14 +118,12 @@ impl Pki {
         self.directory.join("ca.crt")
     }
 
-    /// The key that signs service account tokens, made when missing.
-    pub fn service_account_key(&self) -> Result<Utf8PathBuf, PkiError> {
-        let path = self.directory.join("service-account.key");
-        if !path.is_file() {
+    /// The key that signs service account tokens, made when missing; `certificate` is its public half.
+    pub fn ensure_token_key(&self) -> Result<Pair, PkiError> {
+        self.ensure_pair("service-account", || {
             let key = KeyPair::generate().map_err(failure("service-account", &self.directory))?;
-            layout::write_whole(&path, key.serialize_pem(), 0o600)?;
-        }
-        Ok(path)
+            Ok(PemPair { certificate: key.public_key_pem(), key: key.serialize_pem() })
+        })
     }
 
     /// A serving certificate for the given names and addresses, kept as `NAME.crt` and `NAME.key`.

@@ -1,0 +1,51 @@
+//! A daemon that lives no longer than its owner, however the owner ends.
+//!
+//! A shell in a session of its own starts the daemon and waits on a pipe whose other end only the owner holds. When the
+//! owner drops it, exits or is killed, the pipe closes, and the shell kills the daemon.
+
+use std::fs::File;
+use std::io;
+use std::process::{Child, Command, Stdio};
+
+/// `$1` is a directory to remove at the end, or empty; the rest is the daemon.
+const KEEP: &str = r#"
+directory=$1; shift; exec 3<&0 </dev/null
+"$@" 3<&- & daemon=$!
+{ read -r _ <&3; kill -KILL $daemon; } 2>/dev/null & watch=$!
+exec 3<&-
+wait $daemon; status=$?
+kill -KILL $watch 2>/dev/null
+[ -z "$directory" ] || rm -rf -- "$directory"
+exit $status
+"#;
+
+/// A running daemon; dropping this ends it.
+#[derive(Debug)]
+pub struct Tether {
+    shell: Child,
+}
+
+impl Tether {
+    /// Starts `daemon` with its output in `log`. `remove` is a directory that goes away with it.
+    pub fn start(daemon: &Command, log: File, remove: Option<&str>) -> io::Result<Self> {
+        let mut shell = Command::new("setsid");
+        shell.args(["sh", "-c", KEEP, "sh", remove.unwrap_or_default()]);
+        shell.arg(daemon.get_program()).args(daemon.get_args()).current_dir("/");
+        shell.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self { shell: shell.spawn()? })
+    }
+
+    /// Whether the daemon has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.shell.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        if let Err(error) = self.shell.wait() {
+            eprintln!("failed to wait for the end of a daemon: {error}");
+        }
+    }
+}

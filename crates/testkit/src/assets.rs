@@ -1,0 +1,279 @@
+//! The Go programs of the cluster: Kubernetes and CoreDNS, built from the modules in `lab/` or taken ready-made.
+//!
+//! What is built lies in the cache below a name that is the hash of everything that decides about the result, so a
+//! changed go.mod or flag builds anew and the old one is never taken for it. The programs are static: they also run on
+//! nodes whose libc is another one.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use crate::command::{self, CommandError};
+use crate::wait::{self, TimedOut};
+use crate::{Layout, Progress, layout};
+
+/// Environment variable that names a directory of ready-made programs.
+pub const READY_MADE_VARIABLE: &str = "ONLAY_KUBE_ASSETS";
+
+/// Longest build: a cold one takes 8 minutes on two cores.
+const LONGEST_BUILD: Duration = Duration::from_secs(45 * 60);
+
+/// A Go module with nothing but tools.
+struct Module {
+    /// Directory below `lab/`.
+    name: &'static str,
+    /// The module whose version is the version of the programs.
+    versioned: &'static str,
+    /// What to build.
+    packages: &'static [&'static str],
+    /// How long it takes from nothing.
+    effort: &'static str,
+}
+
+const KUBERNETES: Module = Module {
+    name: "controlplane",
+    versioned: "k8s.io/kubernetes",
+    packages: &[
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-proxy",
+        "k8s.io/kubernetes/cmd/kube-scheduler",
+        "k8s.io/kubernetes/cmd/kubectl",
+        "k8s.io/kubernetes/cmd/kubelet",
+    ],
+    effort: "about 6 minutes the first time",
+};
+
+const COREDNS: Module = Module {
+    name: "coredns",
+    versioned: "github.com/coredns/coredns",
+    packages: &["github.com/coredns/coredns"],
+    effort: "about 2 minutes the first time",
+};
+
+/// Why a program is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum AssetsError {
+    /// The directory of ready-made programs lacks one.
+    #[error(
+        "failed to find {program} in {directory}, which {READY_MADE_VARIABLE} names; put it there or unset the variable to build it"
+    )]
+    Missing {
+        /// The program.
+        program: String,
+        /// Where it should be.
+        directory: Utf8PathBuf,
+    },
+    /// Go is not installed or too old, or the build failed.
+    #[error("failed to build the Go module {module}; Go 1.24 or newer must be in PATH (https://go.dev/dl)")]
+    Build {
+        /// Directory of the module.
+        module: Utf8PathBuf,
+        /// What go said.
+        source: CommandError,
+    },
+    /// go.mod does not require the module.
+    #[error("failed to find the version of {versioned} in {path}")]
+    Version {
+        /// The module.
+        versioned: &'static str,
+        /// The go.mod.
+        path: Utf8PathBuf,
+    },
+    /// A file operation failed.
+    #[error("failed to use {path}")]
+    Io {
+        /// File or directory.
+        path: Utf8PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Another run builds the same, too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+/// The Go programs, ready to start.
+#[derive(Debug, Clone)]
+pub struct Assets {
+    directories: Vec<Utf8PathBuf>,
+}
+
+impl Assets {
+    /// Kubernetes and CoreDNS, built if needed.
+    pub async fn ensure(layout: &Layout, progress: &Progress) -> Result<Self, AssetsError> {
+        Self::ensure_modules(layout, progress, &[&KUBERNETES, &COREDNS]).await
+    }
+
+    /// Kubernetes alone, built if needed.
+    pub async fn ensure_kubernetes(layout: &Layout, progress: &Progress) -> Result<Self, AssetsError> {
+        Self::ensure_modules(layout, progress, &[&KUBERNETES]).await
+    }
+
+    async fn ensure_modules(layout: &Layout, progress: &Progress, modules: &[&Module]) -> Result<Self, AssetsError> {
+        if let Ok(ready_made) = std::env::var(READY_MADE_VARIABLE) {
+            return Ok(Self { directories: vec![ready_made.into()] });
+        }
+        let mut directories = Vec::new();
+        for module in modules {
+            directories.push(built(layout, progress, module).await?);
+        }
+        Ok(Self { directories })
+    }
+
+    /// The path of a program, for example `kubelet`.
+    pub fn program(&self, name: &str) -> Result<Utf8PathBuf, AssetsError> {
+        let paths = self.directories.iter().map(|directory| directory.join(name));
+        paths.clone().find(|path| path.is_file()).ok_or_else(|| AssetsError::Missing {
+            program: name.to_owned(),
+            directory: self.directories.last().cloned().unwrap_or_default(),
+        })
+    }
+}
+
+/// The directory with the programs of `module`, built if it is not in the cache.
+async fn built(layout: &Layout, progress: &Progress, module: &Module) -> Result<Utf8PathBuf, AssetsError> {
+    let source = layout::definitions().join(module.name);
+    let recipe = Recipe::read(module, &source).await?;
+    let target = layout.cache().join(format!("{}-{}", module.name, recipe.key()));
+    if target.is_dir() {
+        return Ok(target);
+    }
+    let io = |path: &Utf8Path| {
+        let path = path.to_owned();
+        move |source| AssetsError::Io { path, source }
+    };
+    std::fs::create_dir_all(layout.cache()).map_err(io(layout.cache()))?;
+    let _lock = lock(&layout.cache().join(format!("{}.lock", module.name))).await?;
+    if target.is_dir() {
+        return Ok(target);
+    }
+    let building = layout.cache().join(format!("{}.building", module.name));
+    if building.exists() {
+        std::fs::remove_dir_all(&building).map_err(io(&building))?;
+    }
+    progress.say(format!("building {} {} ({})", module.versioned, recipe.version, module.effort));
+    let name = format!("built {} {}", module.versioned, recipe.version);
+    let mut go = Command::new("go");
+    go.current_dir(&source).env("CGO_ENABLED", "0").args(["build", "-trimpath", "-ldflags", &recipe.link_flags]);
+    go.arg("-o").arg(format!("{building}/")).args(module.packages);
+    progress.step(&name, command::output(&mut go)).await.map_err(failure(&source))?;
+    std::fs::rename(&building, &target).map_err(io(&target))?;
+    Ok(target)
+}
+
+/// Everything that decides what a build gives.
+struct Recipe {
+    version: String,
+    link_flags: String,
+    inputs: Vec<String>,
+}
+
+impl Recipe {
+    async fn read(module: &Module, source: &Utf8Path) -> Result<Self, AssetsError> {
+        let read = |name: &str| {
+            let path = source.join(name);
+            std::fs::read_to_string(&path).map_err(|source| AssetsError::Io { path, source })
+        };
+        let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
+        let version = version_in(&go_mod, module.versioned)
+            .ok_or_else(|| AssetsError::Version { versioned: module.versioned, path: source.join("go.mod") })?;
+        let link_flags = link_flags(&version);
+        let mut go = command::command(&["go", "version"]);
+        let go = command::output(go.current_dir(source)).await.map_err(failure(source))?;
+        let inputs = vec![go, go_mod, go_sum, link_flags.clone(), module.packages.join(" ")];
+        Ok(Self { version, link_flags, inputs })
+    }
+
+    fn key(&self) -> String {
+        let mut hash = Sha256::new();
+        for input in &self.inputs {
+            hash.update(input.len().to_le_bytes());
+            hash.update(input);
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn failure(module: &Utf8Path) -> impl FnOnce(CommandError) -> AssetsError {
+    let module = module.to_owned();
+    move |source| AssetsError::Build { module, source }
+}
+
+/// The version that a go.mod requires of `module`.
+fn version_in(go_mod: &str, module: &str) -> Option<String> {
+    let words = go_mod.lines().map(|line| line.trim().trim_start_matches("require "));
+    let mut versions = words.filter_map(|line| line.strip_prefix(module)?.strip_prefix(' '));
+    versions.find_map(|rest| rest.split(' ').next().filter(|word| word.starts_with('v'))).map(str::to_owned)
+}
+
+/// Without symbols, and with the version that Kubernetes reports: it is stamped by the linker. Other programs have no
+/// such variables, and the linker ignores them.
+fn link_flags(version: &str) -> String {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let stamp = |name, value| format!(" -X k8s.io/component-base/version.{name}={value}");
+    let stamps = [
+        stamp("gitMajor", major),
+        stamp("gitMinor", minor),
+        stamp("gitTreeState", "clean"),
+        stamp("gitVersion", version),
+    ];
+    format!("-s -w{}", stamps.concat())
+}
+
+/// A lock between processes; the kernel frees it when this one ends in any way.
+async fn lock(path: &Utf8Path) -> Result<File, AssetsError> {
+    let io = |source| AssetsError::Io { path: path.to_owned(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    wait::until(&format!("another run to release {path}"), LONGEST_BUILD, async || match file.try_lock() {
+        Ok(()) => Ok(Some(Ok(()))),
+        Err(TryLockError::WouldBlock) => Err("it is still held"),
+        Err(TryLockError::Error(source)) => Ok(Some(Err(io(source)))),
+    })
+    .await??;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_a_line_or_a_block() {
+        assert_eq!(version_in("require k8s.io/kubernetes v1.34.4\n", "k8s.io/kubernetes").unwrap(), "v1.34.4");
+        let block = "tool k8s.io/kubernetes/cmd/kubelet\nrequire (\n\tk8s.io/api v0.34.4 // indirect\n\tk8s.io/kubernetes v1.34.4\n)\n";
+        assert_eq!(version_in(block, "k8s.io/kubernetes").unwrap(), "v1.34.4");
+        assert_eq!(version_in(block, "k8s.io/kube-proxy"), None);
+    }
+
+    #[test]
+    fn the_modules_of_the_lab_name_their_versions() {
+        for module in [&KUBERNETES, &COREDNS] {
+            let go_mod = std::fs::read_to_string(layout::definitions().join(module.name).join("go.mod")).unwrap();
+            assert!(version_in(&go_mod, module.versioned).is_some(), "{}", module.name);
+        }
+    }
+
+    #[test]
+    fn the_version_that_nodes_report_is_stamped() {
+        assert!(link_flags("v1.34.4").contains("-X k8s.io/component-base/version.gitVersion=v1.34.4"));
+        assert!(link_flags("v1.34.4").contains("version.gitMinor=34"));
+    }
+
+    #[test]
+    fn another_input_gives_another_place_in_the_cache() {
+        let recipe = |inputs: &[&str]| Recipe {
+            version: String::new(),
+            link_flags: String::new(),
+            inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        };
+        assert_eq!(recipe(&["a", "b"]).key(), recipe(&["a", "b"]).key());
+        assert_ne!(recipe(&["a", "b"]).key(), recipe(&["ab", ""]).key());
+        assert_eq!(recipe(&["a"]).key().len(), 16);
+    }
+}

@@ -1,0 +1,3 @@
+//! The lab's control plane.
+
+pub mod command_lines;
