@@ -1,1 +1,63 @@
 //! Reconcilers: render, build, rollout.
+//!
+//! Each one is a pass over everything of its kind: observe from mirrors of the API, decide by a pure function of
+//! `onlay_core`, apply what differs. A pass runs when something that it reads has changed, or when a decision named a
+//! time. Nothing is remembered between passes that could not be read from the API again.
+
+pub mod apply;
+pub mod context;
+pub mod lease;
+pub mod mirror;
+pub mod report;
+pub mod wake;
+
+use kube::Client;
+
+pub use crate::context::Config;
+use crate::context::Context;
+use crate::lease::Lease;
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no API server to talk to.
+    #[error("failed to find the API server: run in a cluster, or set KUBECONFIG")]
+    Client(#[source] Box<kube::Error>),
+    /// The lease could not be taken or kept.
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
+    /// Signals cannot be received.
+    #[error("failed to listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs all reconcilers until the process is asked to end; an error if the lease is lost.
+pub async fn run(config: Config) -> Result<(), Error> {
+    let client = Client::try_default().await.map_err(|error| Error::Client(Box::new(error)))?;
+    let mut terminate = terminate()?;
+    let mut lease = tokio::select! {
+        lease = Lease::acquire(client.clone(), &config) => lease?,
+        _ = terminate.recv() => return Ok(()),
+    };
+    let outcome = tokio::select! {
+        never = reconcile(client, config) => match never {},
+        error = lease.lost() => Err(error.into()),
+        _ = terminate.recv() => Ok(()),
+    };
+    if outcome.is_ok() {
+        lease.release().await;
+    }
+    outcome
+}
+
+/// Runs all reconcilers against this API server, without a lease.
+pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallible {
+    let context = Context::start(client, config).await;
+    tracing::info!("watching");
+    let _context = context;
+    std::future::pending().await
+}
+
+fn terminate() -> Result<tokio::signal::unix::Signal, Error> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(Error::Signals)
+}

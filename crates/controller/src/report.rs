@@ -1,0 +1,211 @@
+//! What people learn from a reconciler: log lines and Events; and when a failure is tried again.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+/// Longest note of an Event that the API server takes, in bytes.
+const MAX_NOTE: usize = 1024;
+
+/// What kind of failure an error is: the Event's reason, and how soon it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// Somebody else wrote at the same time, or the object is gone: look again.
+    Conflict,
+    /// The API server did not answer.
+    Unreachable,
+    /// The API server says that we have no right to do it.
+    Forbidden,
+    /// The API server does not take what we wrote.
+    Refused,
+    /// What a person wrote cannot be used; waits for them to change it.
+    Input,
+    /// A mistake of our own.
+    Internal,
+}
+
+impl Category {
+    /// The category of an error of the client.
+    pub fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                404 | 409 | 410 => Self::Conflict,
+                401 | 403 => Self::Forbidden,
+                408 | 429 | 500.. => Self::Unreachable,
+                _ => Self::Refused,
+            },
+            kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => Self::Internal,
+            _ => Self::Unreachable,
+        }
+    }
+
+    /// The reason of the Event.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Conflict => "WriteConflict",
+            Self::Unreachable => "APIServerUnreachable",
+            Self::Forbidden => "MissingPermission",
+            Self::Refused => "WriteRefused",
+            Self::Input => "InvalidInput",
+            Self::Internal => "InternalError",
+        }
+    }
+
+    /// How long to wait before the next try; none if only a change of the input can help.
+    pub const fn retry(self) -> Option<SignedDuration> {
+        match self {
+            Self::Conflict => Some(SignedDuration::from_millis(200)),
+            Self::Unreachable => Some(SignedDuration::from_secs(2)),
+            Self::Forbidden | Self::Refused | Self::Internal => Some(SignedDuration::from_secs(30)),
+            Self::Input => None,
+        }
+    }
+}
+
+/// An error of a reconciler.
+pub trait Reportable: StdError {
+    /// What kind of failure it is.
+    fn category(&self) -> Category;
+}
+
+/// Something that people should see beside an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// One CamelCase word for programs.
+    pub reason: &'static str,
+    /// What was being done, one CamelCase word.
+    pub action: &'static str,
+    /// The text.
+    pub note: String,
+}
+
+/// Says what happens, once per change.
+pub struct Reporter {
+    client: Client,
+    controller: &'static str,
+    instance: String,
+    /// The last failure of each object, so that trying again does not repeat it.
+    failures: Mutex<BTreeMap<String, String>>,
+}
+
+impl Reporter {
+    /// A reporter that signs as `controller`, and as this instance of it.
+    pub fn new(client: Client, controller: &'static str, instance: &str) -> Self {
+        Self { client, controller, instance: instance.to_owned(), failures: Mutex::default() }
+    }
+
+    /// Reports the outcome of the work on one object, and answers when to try again.
+    ///
+    /// A failure is told once, until it changes or is over.
+    pub async fn outcome<E: Reportable>(
+        &self,
+        object: &ObjectReference,
+        outcome: Result<Option<Timestamp>, E>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        match outcome {
+            Ok(again) => {
+                self.forget(object);
+                again
+            }
+            Err(error) => self.failure(object, &error, now).await,
+        }
+    }
+
+    async fn failure<E: Reportable>(&self, object: &ObjectReference, error: &E, now: Timestamp) -> Option<Timestamp> {
+        let category = error.category();
+        let note = chain(error);
+        if self.is_new(object, &note) && category != Category::Conflict {
+            let notice = Notice { warning: true, reason: category.reason(), action: "Reconcile", note };
+            self.notice(object, &notice, now).await;
+        }
+        category.retry().and_then(|wait| now.checked_add(wait).ok())
+    }
+
+    /// Writes a log line and an Event; that an Event cannot be written is only logged.
+    pub async fn notice(&self, object: &ObjectReference, notice: &Notice, now: Timestamp) {
+        let (kind, name) = (object.kind.as_deref().unwrap_or_default(), object.name.as_deref().unwrap_or_default());
+        if notice.warning {
+            tracing::warn!(kind, name, reason = notice.reason, "{}", notice.note);
+        } else {
+            tracing::info!(kind, name, reason = notice.reason, "{}", notice.note);
+        }
+        let event = self.event(object, notice, now);
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        if let Err(error) = events.create(&PostParams::default(), &event).await {
+            tracing::warn!(kind, name, error = chain(&error), "failed to write an Event");
+        }
+    }
+
+    fn event(&self, object: &ObjectReference, notice: &Notice, now: Timestamp) -> Event {
+        let name = object.name.as_deref().unwrap_or_default();
+        Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                generate_name: None,
+                // Objects without a namespace have their Events in this one, by the rule of the API server.
+                namespace: Some(object.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+                ..ObjectMeta::default()
+            },
+            action: Some(notice.action.to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(shortened(&notice.note)),
+            reason: Some(notice.reason.to_owned()),
+            regarding: Some(object.clone()),
+            reporting_controller: Some(format!("onlay.dev/{}", self.controller)),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(if notice.warning { "Warning" } else { "Normal" }.to_owned()),
+            ..Event::default()
+        }
+    }
+
+    fn is_new(&self, object: &ObjectReference, note: &str) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.insert(key(object), note.to_owned()).as_deref() != Some(note)
+    }
+
+    fn forget(&self, object: &ObjectReference) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(object));
+    }
+}
+
+/// An error and everything that caused it, in one line.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors already print their cause.
+        if !text.contains(&cause_text) {
+            let _infallible = write!(text, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn key(object: &ObjectReference) -> String {
+    [&object.kind, &object.namespace, &object.name].map(|part| part.as_deref().unwrap_or_default()).join("/")
+}
+
+fn shortened(note: &str) -> String {
+    if note.len() <= MAX_NOTE {
+        return note.to_owned();
+    }
+    let end = note.floor_char_boundary(MAX_NOTE - '…'.len_utf8());
+    format!("{}…", &note[..end])
+}
+
+#[cfg(test)]
+mod tests;

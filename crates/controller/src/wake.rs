@@ -1,0 +1,41 @@
+//! When a reconciler looks again: something it watches changed, or a time that it named has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+/// Wakes one reconciler; calls while it is busy are kept as one.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Lets the reconciler look again.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for the next call of [`Wake::wake`], or for one since the last wait.
+    pub async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Runs `pass` now, after every wake, and at the time that the last pass asked for; never returns.
+pub async fn repeat(wake: &Wake, mut pass: impl AsyncFnMut(Timestamp) -> Option<Timestamp>) {
+    loop {
+        match pass(Timestamp::now()).await {
+            None => wake.woken().await,
+            Some(at) => {
+                let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+                let _woken_or_due = tokio::time::timeout(wait, wake.woken()).await;
+            }
+        }
+    }
+}
+
+/// The earlier of two times, where none means never.
+pub fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}
