@@ -1,1 +1,7 @@
 //! Decisions: pure functions without clocks, files, processes or clients.
+
+#![warn(missing_docs)]
+
+pub mod change;
+pub mod pools;
+pub mod render;

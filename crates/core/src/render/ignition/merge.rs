@@ -1,0 +1,199 @@
+//! Merging one Ignition configuration over another, field by field.
+//!
+//! Source of the rules: the specification of Ignition on merging. Fields that the child leaves out keep the parent's
+//! value; lists unite by key; a child's entry of another kind at the same path replaces the parent's; appended
+//! contents add up. Two rules are ours: a new source drops compression and verification of the old one, since they
+//! describe contents that are gone; and an owner is replaced as a whole, since only one of id and name may be given.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::types::{Account, Config, Directory, DropIn, File, Link, Node, Resource, Storage, Unit, User};
+
+/// A configuration under way, and which layers contributed to each of its entries.
+///
+/// Layers are numbered by the caller.
+#[derive(Debug, Clone, Default)]
+pub struct Merged {
+    /// Files, directories and links by path; what lies below a path follows it directly.
+    pub places: BTreeMap<Utf8PathBuf, Layered<Place>>,
+    /// Units by name.
+    pub units: BTreeMap<String, Layered<Unit>>,
+    kernel_arguments: Vec<String>,
+    users: BTreeMap<String, Vec<String>>,
+}
+
+/// An entry, and the layers that it comes from.
+#[derive(Debug, Clone)]
+pub struct Layered<T> {
+    /// The entry as merged so far.
+    pub entry: T,
+    /// Numbers of the layers, in merge order.
+    pub layers: Vec<usize>,
+}
+
+/// What can be at a path.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A regular file.
+    File(File),
+    /// A directory.
+    Directory(Directory),
+    /// A link.
+    Link(Link),
+}
+
+impl Merged {
+    /// Merges `child`, the layer of number `layer`, over what is here.
+    pub fn add(&mut self, layer: usize, child: Config) {
+        self.add_storage(layer, child.storage);
+        for unit in child.systemd.units {
+            lay(&mut self.units, unit.name.clone(), layer, unit, merge_unit);
+        }
+        unite(&mut self.kernel_arguments, child.kernel_arguments.should_exist);
+        for user in child.passwd.users {
+            unite(self.users.entry(user.name).or_default(), user.ssh_authorized_keys);
+        }
+    }
+
+    fn add_storage(&mut self, layer: usize, storage: Storage) {
+        let directories = storage.directories.into_iter().map(Place::Directory);
+        let files = storage.files.into_iter().map(Place::File);
+        let links = storage.links.into_iter().map(Place::Link);
+        for place in directories.chain(files).chain(links) {
+            lay(&mut self.places, Utf8PathBuf::from(&place.node().path), layer, place, merge_place);
+        }
+    }
+
+    /// The layers that contributed to entries, which are named by their path or, for units, by their name.
+    pub fn layers_of(&self, keys: [&str; 2]) -> Vec<usize> {
+        let of_place = |key| self.places.get(Utf8Path::new(key)).map(|place| place.layers.as_slice());
+        let of_unit = |key| self.units.get(key).map(|unit| unit.layers.as_slice());
+        let layers = keys.into_iter().filter_map(|key| of_place(key).or_else(|| of_unit(key)));
+        layers.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
+    }
+
+    /// The merged configuration, every list sorted by key.
+    pub fn into_config(self) -> Config {
+        let mut config = Config::default();
+        super::VERSION.clone_into(&mut config.ignition.version);
+        for place in self.places.into_values() {
+            match place.entry {
+                Place::File(file) => config.storage.files.push(file),
+                Place::Directory(directory) => config.storage.directories.push(directory),
+                Place::Link(link) => config.storage.links.push(link),
+            }
+        }
+        config.systemd.units = self.units.into_values().map(|unit| sort_drop_ins(unit.entry)).collect();
+        config.kernel_arguments.should_exist = self.kernel_arguments;
+        let user = |(name, ssh_authorized_keys)| User { name, ssh_authorized_keys };
+        config.passwd.users = self.users.into_iter().map(user).collect();
+        config
+    }
+}
+
+impl Place {
+    /// Path and owner.
+    pub fn node(&self) -> &Node {
+        match self {
+            Self::File(file) => &file.node,
+            Self::Directory(directory) => &directory.node,
+            Self::Link(link) => &link.node,
+        }
+    }
+}
+
+/// Merges `child` into the map. `merge` answers with the child if it replaces the parent.
+fn lay<K: Ord, T>(
+    map: &mut BTreeMap<K, Layered<T>>,
+    key: K,
+    layer: usize,
+    child: T,
+    merge: impl FnOnce(&mut T, T) -> Option<T>,
+) {
+    match map.get_mut(&key) {
+        None => {
+            map.insert(key, Layered { entry: child, layers: vec![layer] });
+        }
+        Some(parent) => match merge(&mut parent.entry, child) {
+            None => parent.layers.push(layer),
+            Some(child) => *parent = Layered { entry: child, layers: vec![layer] },
+        },
+    }
+}
+
+fn merge_place(parent: &mut Place, child: Place) -> Option<Place> {
+    match (parent, child) {
+        (Place::File(parent), Place::File(child)) => {
+            merge_node(&mut parent.node, child.node);
+            merge_resource(&mut parent.contents, child.contents);
+            parent.append.extend(child.append);
+            replace(&mut parent.mode, child.mode);
+        }
+        (Place::Directory(parent), Place::Directory(child)) => {
+            merge_node(&mut parent.node, child.node);
+            replace(&mut parent.mode, child.mode);
+        }
+        (Place::Link(parent), Place::Link(child)) => {
+            merge_node(&mut parent.node, child.node);
+            replace(&mut parent.target, child.target);
+            replace(&mut parent.hard, child.hard);
+        }
+        (_, child) => return Some(child),
+    }
+    None
+}
+
+fn merge_node(parent: &mut Node, child: Node) {
+    replace(&mut parent.overwrite, child.overwrite);
+    merge_account(&mut parent.user, child.user);
+    merge_account(&mut parent.group, child.group);
+}
+
+fn merge_account(parent: &mut Account, child: Account) {
+    if child != Account::default() {
+        *parent = child;
+    }
+}
+
+fn merge_resource(parent: &mut Resource, child: Resource) {
+    if child.source.is_some() {
+        *parent = child;
+    } else {
+        replace(&mut parent.compression, child.compression);
+        replace(&mut parent.verification.hash, child.verification.hash);
+    }
+}
+
+fn merge_unit(parent: &mut Unit, child: Unit) -> Option<Unit> {
+    replace(&mut parent.contents, child.contents);
+    replace(&mut parent.enabled, child.enabled);
+    replace(&mut parent.mask, child.mask);
+    let parents = std::mem::take(&mut parent.dropins);
+    let mut dropins: BTreeMap<String, DropIn> = parents.into_iter().map(|each| (each.name.clone(), each)).collect();
+    for dropin in child.dropins {
+        let merged = dropins.entry(dropin.name.clone()).or_default();
+        merged.name = dropin.name;
+        replace(&mut merged.contents, dropin.contents);
+    }
+    parent.dropins = dropins.into_values().collect();
+    None
+}
+
+fn sort_drop_ins(mut unit: Unit) -> Unit {
+    unit.dropins.sort_by(|a, b| a.name.cmp(&b.name));
+    unit
+}
+
+fn replace<T>(parent: &mut Option<T>, child: Option<T>) {
+    if child.is_some() {
+        *parent = child;
+    }
+}
+
+/// Adds what is not there yet, keeping the order.
+fn unite(parent: &mut Vec<String>, child: Vec<String>) {
+    let mut known: HashSet<String> = parent.iter().cloned().collect();
+    parent.extend(child.into_iter().filter(|entry| known.insert(entry.clone())));
+}

@@ -1,0 +1,172 @@
+//! Which fields an Ignition 3 configuration may have, and of which type.
+//!
+//! Source: the fields of specification 3.5.0, which has every field of 3.0 to 3.4 with the same meaning. As Ignition
+//! does, fields that the specification does not have are ignored, and reported so that a typing mistake is seen.
+
+use super::super::error::{Fault, Problem, excerpt};
+use serde_json::{Map, Value};
+
+/// What a field takes. `null` is an absent field everywhere.
+pub(super) enum Shape {
+    Text,
+    Whole,
+    Flag,
+    List(&'static Shape),
+    Record(&'static [(&'static str, Shape)]),
+    /// Refused unless empty; the text is the way out.
+    Refused(&'static str),
+}
+
+use Shape::{Flag, List, Record, Refused, Text, Whole};
+
+const DISK: &str = "lay out disks when the node is installed and leave this field out";
+const ACCOUNT: &str = "create accounts and groups in the image, with a Containerfile, and leave this field out";
+
+/// The whole configuration.
+pub(super) const CONFIG: Shape = Record(&[
+    (
+        "ignition",
+        Record(&[("version", Text), ("config", Refused("write what it would fetch into a MachineConfig of its own"))]),
+    ),
+    (
+        "kernelArguments",
+        Record(&[
+            ("shouldExist", List(&Text)),
+            ("shouldNotExist", Refused("remove the argument from the MachineConfig that adds it, or from the image")),
+        ]),
+    ),
+    ("passwd", Record(&[("users", List(&USER)), ("groups", Refused(ACCOUNT))])),
+    (
+        "storage",
+        Record(&[
+            ("disks", Refused(DISK)),
+            ("raid", Refused(DISK)),
+            ("luks", Refused(DISK)),
+            ("filesystems", Refused(DISK)),
+            ("files", List(&FILE)),
+            ("directories", List(&DIRECTORY)),
+            ("links", List(&LINK)),
+        ]),
+    ),
+    ("systemd", Record(&[("units", List(&UNIT))])),
+]);
+
+const OWNER: Shape = Record(&[("id", Whole), ("name", Text)]);
+
+const RESOURCE: Shape = Record(&[
+    ("source", Text),
+    ("compression", Text),
+    ("verification", Record(&[("hash", Text)])),
+    ("httpHeaders", Refused("contents are data URLs, which have no headers")),
+]);
+
+const FILE: Shape = Record(&[
+    ("path", Text),
+    ("overwrite", Flag),
+    ("user", OWNER),
+    ("group", OWNER),
+    ("mode", Whole),
+    ("contents", RESOURCE),
+    ("append", List(&RESOURCE)),
+]);
+
+const DIRECTORY: Shape =
+    Record(&[("path", Text), ("overwrite", Flag), ("user", OWNER), ("group", OWNER), ("mode", Whole)]);
+
+const LINK: Shape =
+    Record(&[("path", Text), ("overwrite", Flag), ("user", OWNER), ("group", OWNER), ("target", Text), ("hard", Flag)]);
+
+const UNIT: Shape = Record(&[
+    ("name", Text),
+    ("contents", Text),
+    ("enabled", Flag),
+    ("mask", Flag),
+    ("dropins", List(&Record(&[("name", Text), ("contents", Text)]))),
+]);
+
+const USER: Shape = Record(&[
+    ("name", Text),
+    ("sshAuthorizedKeys", List(&Text)),
+    ("passwordHash", Refused("use sshAuthorizedKeys, or set the password in the image")),
+    ("uid", Refused(ACCOUNT)),
+    ("gecos", Refused(ACCOUNT)),
+    ("homeDir", Refused(ACCOUNT)),
+    ("noCreateHome", Refused(ACCOUNT)),
+    ("primaryGroup", Refused(ACCOUNT)),
+    ("groups", Refused(ACCOUNT)),
+    ("noUserGroup", Refused(ACCOUNT)),
+    ("noLogInit", Refused(ACCOUNT)),
+    ("shell", Refused(ACCOUNT)),
+    ("shouldExist", Refused(ACCOUNT)),
+    ("system", Refused(ACCOUNT)),
+]);
+
+/// Copies what the shape knows out of `value`; the paths of what it does not know are added to `unknown`.
+pub(super) fn read(value: &Value, shape: &Shape, at: &str, unknown: &mut Vec<String>) -> Result<Value, Problem> {
+    match (shape, value) {
+        (_, Value::Null) | (Text, Value::String(_)) | (Flag, Value::Bool(_)) => Ok(value.clone()),
+        (Whole, Value::Number(number)) if number.is_i64() => Ok(value.clone()),
+        (List(each), Value::Array(entries)) => entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| not_null(read(entry, each, &format!("{at}[{index}]"), unknown)?, each, at, index))
+            .collect(),
+        (Record(fields), Value::Object(given)) => read_record(given, fields, at, unknown),
+        (Refused(_), value) if is_empty(value) => Ok(Value::Null),
+        (Refused(way_out), _) => Err(Fault::Refused(way_out).at(at)),
+        (expected, found) => Err(wrong_type(expected, found, at)),
+    }
+}
+
+fn not_null(entry: Value, shape: &Shape, at: &str, index: usize) -> Result<Value, Problem> {
+    if entry.is_null() { Err(wrong_type(shape, &entry, &format!("{at}[{index}]"))) } else { Ok(entry) }
+}
+
+fn read_record(
+    given: &Map<String, Value>,
+    fields: &[(&str, Shape)],
+    at: &str,
+    unknown: &mut Vec<String>,
+) -> Result<Value, Problem> {
+    let mut known = Map::new();
+    for (name, value) in given {
+        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        match fields.iter().find(|(field, _)| field == name) {
+            Some((_, shape)) => {
+                let value = read(value, shape, &path, unknown)?;
+                if !value.is_null() {
+                    known.insert(name.clone(), value);
+                }
+            }
+            None if is_empty(value) => {}
+            None => unknown.push(excerpt(&path)),
+        }
+    }
+    Ok(Value::Object(known))
+}
+
+/// Whether nothing is said, as in the `security: {tls: {}}` that generators write.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.is_empty(),
+        Value::Array(entries) => entries.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
+}
+
+fn wrong_type(shape: &Shape, found: &Value, at: &str) -> Problem {
+    let expected = match (shape, found) {
+        (Text, _) => "a text".to_owned(),
+        (Flag, _) => "true or false".to_owned(),
+        (Whole, Value::String(text)) if text.starts_with('0') => match i64::from_str_radix(text, 8) {
+            Ok(number) => format!("a whole number in decimal ({number} is octal {text})"),
+            Err(_) => "a whole number".to_owned(),
+        },
+        (Whole, _) => "a whole number".to_owned(),
+        (List(_), _) => "a list".to_owned(),
+        (Record(_) | Refused(_), _) => "fields with values".to_owned(),
+    };
+    Fault::Type { expected, found: excerpt(&found.to_string()) }.at(if at.is_empty() { "spec.config" } else { at })
+}

@@ -1,0 +1,132 @@
+//! Merging MachineConfigs into the configuration of a pool.
+//!
+//! Source of the rules: the compatible API. MachineConfigs of the role `worker` come first, by name, then all others,
+//! by name, so that a custom pool overrides what it inherits.
+
+use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
+use onlay_api::names;
+
+use super::desired::{self, Naming};
+use super::error::{Problem, RenderError};
+use super::ignition::merge::{Merged, Place};
+use super::ignition::types::Config;
+use super::{Warning, ignition, notice, validate};
+
+const DEFAULT_KERNEL: &str = "default";
+
+/// The MachineConfigs of a pool in merge order, without rendered ones.
+pub fn order<'a>(machine_configs: impl IntoIterator<Item = &'a MachineConfig>) -> Vec<&'a MachineConfig> {
+    let mut ordered: Vec<_> = machine_configs.into_iter().filter(|each| !super::is_rendered(each)).collect();
+    ordered.sort_by_key(|each| (!is_worker(each), name(each)));
+    ordered
+}
+
+/// Name of a MachineConfig; empty if it has none.
+pub fn name(machine_config: &MachineConfig) -> &str {
+    machine_config.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn is_worker(machine_config: &MachineConfig) -> bool {
+    let labels = machine_config.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(names::ROLE_LABEL)).is_some_and(|role| role == names::WORKER_POOL)
+}
+
+/// Merges MachineConfigs, given in merge order, after checking each of them.
+pub fn merge(ordered: &[&MachineConfig]) -> Result<(MachineConfigSpec, Vec<Warning>), RenderError> {
+    let mut spec = empty();
+    let mut merged = Merged::default();
+    let mut warnings = Vec::new();
+    for (layer, machine_config) in ordered.iter().enumerate() {
+        let config = read(machine_config, &mut warnings)
+            .map_err(|problem| RenderError::Invalid { machine_config: name(machine_config).to_owned(), problem })?;
+        merged.add(layer, config);
+        merge_spec(&mut spec, &machine_config.spec);
+    }
+    check_entries(&merged).map_err(|(layers, problem)| blame(ordered, layers, problem))?;
+    let mut config = merged.clone().into_config();
+    validate::no_clashes(&config, Naming::ByKey)
+        .map_err(|clash| blame(ordered, &merged.layers_of(clash.keys), clash.problem))?;
+    overwrite_by_default(&mut config);
+    spec.config = super::to_json(&config, "spec.config")?;
+    Ok((spec, warnings))
+}
+
+/// The error of a problem that these layers have together.
+fn blame(ordered: &[&MachineConfig], layers: &[usize], problem: Problem) -> RenderError {
+    let names = layers.iter().filter_map(|layer| ordered.get(*layer)).map(|each| name(each).to_owned());
+    let machine_configs: Vec<String> = names.collect();
+    match machine_configs.as_slice() {
+        [machine_config] => RenderError::Invalid { machine_config: machine_config.clone(), problem },
+        _ => RenderError::Conflict { machine_configs, problem },
+    }
+}
+
+/// Reads one MachineConfig and checks it as if it were alone.
+fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<Config, Problem> {
+    let mut unknown = Vec::new();
+    let config = ignition::read(&machine_config.spec.config, &mut unknown)?;
+    desired::of_config(&config, Naming::ByIndex)?;
+    validate::spec(&machine_config.spec)?;
+    let notices =
+        notice::unknown_fields(unknown).chain(notice::of_config(&config)).chain(notice::of_spec(&machine_config.spec));
+    warnings.extend(notices.map(|(field, text)| Warning {
+        machine_config: name(machine_config).to_owned(),
+        field,
+        text,
+    }));
+    Ok(config)
+}
+
+/// Checks entries that several layers contributed to, since what is right in each can be wrong together, and files that
+/// are appended to, since somebody must say to what.
+fn check_entries(merged: &Merged) -> Result<(), (&[usize], Problem)> {
+    let appended = |place: &Place| matches!(place, Place::File(file) if !file.append.is_empty());
+    for (path, place) in merged.places.iter().filter(|(_, at)| at.layers.len() > 1 || appended(&at.entry)) {
+        let checked = match &place.entry {
+            Place::File(file) => desired::whole_file(file, &format!("storage.files[{path}]")).map(drop),
+            Place::Directory(directory) => {
+                desired::directory(directory, &format!("storage.directories[{path}]")).map(drop)
+            }
+            Place::Link(link) => desired::link(link, &format!("storage.links[{path}]")).map(drop),
+        };
+        checked.map_err(|problem| (place.layers.as_slice(), problem))?;
+    }
+    Ok(())
+}
+
+/// Files with contents take the place of what is there, as the compatible API has it.
+fn overwrite_by_default(config: &mut Config) {
+    for file in &mut config.storage.files {
+        if file.contents.source.is_some() && file.node.overwrite.is_none() {
+            file.node.overwrite = Some(true);
+        }
+    }
+}
+
+fn empty() -> MachineConfigSpec {
+    MachineConfigSpec {
+        fips: Some(false),
+        kernel_type: Some(DEFAULT_KERNEL.to_owned()),
+        ..MachineConfigSpec::default()
+    }
+}
+
+fn merge_spec(parent: &mut MachineConfigSpec, child: &MachineConfigSpec) {
+    parent.kernel_arguments.extend_from_slice(&child.kernel_arguments);
+    for extension in &child.extensions {
+        if !parent.extensions.contains(extension) {
+            parent.extensions.push(extension.clone());
+        }
+    }
+    parent.fips = Some(parent.fips == Some(true) || child.fips == Some(true));
+    let said = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
+    if let Some(kernel) = said(&child.kernel_type).filter(|kernel| kernel != DEFAULT_KERNEL) {
+        parent.kernel_type = Some(kernel);
+    }
+    if let Some(image) = said(&child.os_image_url) {
+        parent.os_image_url = Some(image);
+    }
+    if let Some(image) = said(&child.base_os_extensions_container_image) {
+        parent.base_os_extensions_container_image = Some(image);
+    }
+}

@@ -1,0 +1,100 @@
+//! MachineConfigs, merged into the one configuration of a pool.
+//!
+//! Source of the rules: the compatible API for the order and the fields of a MachineConfig, the specification of
+//! Ignition for what its configurations say and how one is merged over another.
+
+pub mod desired;
+mod error;
+pub mod ignition;
+pub mod kargs;
+mod merge;
+mod notice;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
+use onlay_api::names;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use desired::Desired;
+pub use error::{Fault, Problem, RenderError};
+
+/// Prefix of the names of rendered configurations.
+const PREFIX: &str = "rendered-";
+/// Bytes of the hash that a name shows, two digits each.
+const HASH_BYTES: usize = 16;
+
+/// The configuration of a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// `rendered-<pool>-<32 hexadecimal digits>`; the digits depend on nothing but the specification.
+    pub name: String,
+    /// The merged specification.
+    pub spec: MachineConfigSpec,
+    /// Names of the MachineConfigs it was merged from, in merge order.
+    pub sources: Vec<String>,
+    /// What was accepted but probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in a MachineConfig that is accepted but probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("MachineConfig {machine_config}: {field}: {text}")]
+pub struct Warning {
+    /// Name of the MachineConfig.
+    pub machine_config: String,
+    /// Path of the field.
+    pub field: String,
+    /// What there is to say about it.
+    pub text: String,
+}
+
+/// Merges the MachineConfigs that a pool selects into its configuration.
+///
+/// The order of the argument does not matter, and rendered configurations in it are left out. No MachineConfig at all
+/// gives an empty configuration. The result is complete: [`desired::of`] reads it without an error.
+pub fn render<'a>(
+    pool_name: &str,
+    machine_configs: impl IntoIterator<Item = &'a MachineConfig>,
+) -> Result<Rendered, RenderError> {
+    let ordered = merge::order(machine_configs);
+    let (spec, warnings) = merge::merge(&ordered)?;
+    desired::of(&spec)?;
+    let digest = Sha256::digest(canonical_json(&to_json(&spec, "spec")?));
+    let hash: String = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let sources = ordered.into_iter().map(|each| merge::name(each).to_owned()).collect();
+    Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, warnings })
+}
+
+/// Whether a MachineConfig is a rendered configuration, which is never merged into another one.
+pub fn is_rendered(machine_config: &MachineConfig) -> bool {
+    merge::name(machine_config).starts_with(PREFIX)
+}
+
+/// A JSON value as text that is the same for equal values: keys sorted, no white space.
+pub fn canonical_json(value: &Value) -> String {
+    sorted(value).to_string()
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(fields.into_iter().collect())
+        }
+        Value::Array(entries) => entries.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+fn to_json(value: &impl Serialize, field: &str) -> Result<Value, RenderError> {
+    serde_json::to_value(value).map_err(|error| {
+        let fault = Fault::Type { expected: "something that JSON can say".to_owned(), found: error.to_string() };
+        RenderError::Rendered { problem: fault.at(field) }
+    })
+}

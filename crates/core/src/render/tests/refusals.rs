@@ -1,0 +1,228 @@
+use super::*;
+use rstest::rstest;
+
+#[rstest]
+#[case::relative_path(files(&[file("etc/a", "a")]), "storage.files[0].path: \"etc/a\" is not absolute; start it with \"/\"")]
+#[case::path_with_dots(
+    files(&[file("/etc/../a//b/", "a")]),
+    "storage.files[0].path: \"/etc/../a//b/\" is not normalised; write \"/a/b\""
+)]
+#[case::no_path(files(&[json!({"contents": {"source": "data:,a"}})]), "storage.files[0].path: missing")]
+#[case::the_root(files(&[file("/", "a")]), "storage.files[0].path: \"/\" cannot be the path of a file")]
+#[case::mode_too_large(
+    files(&[json!({"path": "/etc/a", "mode": 4096})]),
+    "storage.files[0].mode: 4096 is outside of 0 to 4095 (octal 07777); write a decimal number, 420 is octal 0644"
+)]
+#[case::negative_mode(files(&[json!({"path": "/etc/a", "mode": -1})]), "storage.files[0].mode: -1 is outside of 0 to 4095")]
+#[case::mode_of_a_directory(
+    json!({"storage": {"directories": [{"path": "/etc/a", "mode": 7777}]}}),
+    "storage.directories[0].mode: 7777 is outside of 0 to 4095"
+)]
+#[case::two_ways_to_name_an_owner(
+    files(&[json!({"path": "/etc/a", "user": {"id": 1, "name": "daemon"}})]),
+    "storage.files[0].user: has an id and a name; keep one of them"
+)]
+#[case::impossible_id(
+    files(&[json!({"path": "/etc/a", "group": {"id": 4294967295u32}})]),
+    "storage.files[0].group: 4294967295 is no user or group id"
+)]
+#[case::impossible_name(
+    files(&[json!({"path": "/etc/a", "group": {"name": "a b"}})]),
+    "storage.files[0].group: \"a b\" is no name of a user or group"
+)]
+#[case::path_named_twice(
+    files(&[file("/etc/a", "a"), file("/etc/b", "b"), file("/etc/a", "c")]),
+    "storage.files[2].path: \"/etc/a\" is named by storage.files[0].path already; keep one of them"
+)]
+#[case::path_named_by_two_lists(
+    json!({"storage": {"files": [file("/etc/a", "a")], "directories": [{"path": "/etc/a"}]}}),
+    "storage.files[0].path: \"/etc/a\" is named by storage.directories[0].path already"
+)]
+#[case::below_a_file(
+    files(&[file("/etc/a/b/c", "a"), file("/etc/a", "a"), file("/etc/a-b", "a")]),
+    "storage.files[0].path: /etc/a/b/c lies below /etc/a, which is a file (storage.files[1].path); remove one of them or \
+     make /etc/a a directory"
+)]
+#[case::below_a_link(
+    json!({"storage": {"directories": [{"path": "/etc/a/b"}], "links": [{"path": "/etc/a", "target": "/usr/a"}]}}),
+    "storage.directories[0].path: /etc/a/b lies below /etc/a, which is a link (storage.links[0].path)"
+)]
+#[case::link_to_nowhere(
+    json!({"storage": {"links": [{"path": "/etc/a"}]}}),
+    "storage.links[0].target: missing"
+)]
+#[case::hard_link(
+    json!({"storage": {"links": [{"path": "/etc/a", "target": "/etc/b", "hard": true}]}}),
+    "storage.links[0].hard: cannot be applied to a running node; hard links do not survive a new image"
+)]
+#[case::file_in_the_place_of_a_unit(
+    json!({"storage": {"files": [file("/etc/systemd/system/a.service", "x")]},
+           "systemd": {"units": [{"name": "a.service", "contents": "[Service]\n"}]}}),
+    "systemd.units[0]: \"/etc/systemd/system/a.service\" is named by storage.files[0].path already"
+)]
+#[case::file_in_the_place_of_a_drop_in(
+    json!({"storage": {"files": [file("/etc/systemd/system/a.service.d/b.conf", "x")]},
+           "systemd": {"units": [{"name": "a.service", "dropins": [{"name": "b.conf", "contents": "[Service]\n"}]}]}}),
+    "systemd.units[0].dropins[0]: \"/etc/systemd/system/a.service.d/b.conf\" is named by storage.files[0].path already"
+)]
+#[case::file_above_a_drop_in(
+    json!({"storage": {"files": [file("/etc/systemd/system/a.service.d", "x")]},
+           "systemd": {"units": [{"name": "a.service", "dropins": [{"name": "b.conf", "contents": "[Service]\n"}]}]}}),
+    "systemd.units[0].dropins[0]: /etc/systemd/system/a.service.d/b.conf lies below /etc/systemd/system/a.service.d"
+)]
+#[case::unit_without_a_suffix(units(&[json!({"name": "autofs"})]), "systemd.units[0].name: \"autofs\" is no unit name")]
+#[case::drop_in_without_a_suffix(
+    units(&[json!({"name": "a.service", "dropins": [{"name": "b"}]})]),
+    "systemd.units[0].dropins[0].name: \"b\" is no drop-in name; write a file name that ends in .conf"
+)]
+#[case::unit_with_a_broken_section(
+    units(&[json!({"name": "a.service", "contents": "[Unit]\nDescription=a\n[Service\nExecStart=/bin/true\n"})]),
+    "systemd.units[0].contents: line 3: a section without its end; write [NAME] and nothing else on the line"
+)]
+#[case::drop_in_with_a_broken_section(
+    units(&[json!({"name": "a.service", "dropins": [{"name": "b.conf", "contents": "Service]\n"}]})]),
+    "systemd.units[0].dropins[0].contents: line 1: neither a [SECTION] nor NAME=VALUE"
+)]
+#[case::unit_named_twice(
+    units(&[json!({"name": "a.service"}), json!({"name": "a.service"})]),
+    "systemd.units[1].name: \"a.service\" is named by systemd.units[0] already"
+)]
+#[case::drop_in_named_twice(
+    units(&[json!({"name": "a.service", "dropins": [{"name": "b.conf"}, {"name": "b.conf"}]})]),
+    "systemd.units[0].dropins[1].name: \"b.conf\" is named by systemd.units[0].dropins[0] already"
+)]
+#[case::overwrite_with_nothing(
+    files(&[json!({"path": "/etc/a", "overwrite": true})]),
+    "storage.files[0].overwrite: needs `contents.source` in the same file"
+)]
+#[case::hash_of_nothing(
+    files(&[json!({"path": "/etc/a", "contents": {"verification": {"hash": "sha256-00"}}})]),
+    "storage.files[0].contents.verification.hash: needs `contents.source`"
+)]
+#[case::appended_contents_from_elsewhere(
+    files(&[json!({"path": "/etc/a", "contents": {"source": "data:,"}, "append": [{"source": "https://example.com"}]})]),
+    "storage.files[0].append[0].source: https sources are not fetched by nodes"
+)]
+#[case::another_user(
+    json!({"passwd": {"users": [{"name": "core"}, {"name": "alice"}]}}),
+    "passwd.users[1].name: \"alice\" is not managed on a running node; only the user core is"
+)]
+#[case::user_named_twice(
+    json!({"passwd": {"users": [{"name": "core"}, {"name": "core"}]}}),
+    "passwd.users[1].name: \"core\" is named by passwd.users[0] already"
+)]
+#[case::key_of_two_lines(
+    json!({"passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 AAAA a\nssh-ed25519 AAAA b"]}]}}),
+    "passwd.users[0].sshAuthorizedKeys[0]: is no SSH public key; write one key on one line"
+)]
+#[case::argument_with_an_open_quote(
+    json!({"kernelArguments": {"shouldExist": ["a=\"b"]}}),
+    "kernelArguments.shouldExist[0]: \"a=\\\"b\" has a double quote without its end"
+)]
+fn one_machine_config_that_is_wrong_by_itself(#[case] config: Value, #[case] says: &str) {
+    let error = render("worker", &[ignition("00-fine", json!({})), ignition("50-wrong", config)]).unwrap_err();
+    let text = error.to_string();
+    let problem = text.strip_prefix("failed to read MachineConfig 50-wrong: ");
+    assert!(problem.is_some_and(|problem| problem.starts_with(says)), "{text}");
+    assert_eq!(error.machine_configs(), ["50-wrong"]);
+}
+
+#[rstest]
+#[case::kernel_argument(json!({"kernelArguments": ["quiet", "a\nb"]}), "spec.kernelArguments[1]: \"a\\nb\" has a line break")]
+#[case::kernel_type(json!({"kernelType": "rt"}), "spec.kernelType: \"rt\" is no kernel type; write default, realtime or 64k-pages")]
+#[case::extension_that_is_an_option(json!({"extensions": ["--force"]}), "spec.extensions[0]: \"--force\" is no extension name")]
+#[case::extension_with_a_space(json!({"extensions": ["a; rm"]}), "spec.extensions[0]: \"a; rm\" is no extension name")]
+#[case::image_with_a_space(json!({"osImageURL": "r/a b"}), "spec.osImageURL: \"r/a b\" is no image reference")]
+#[case::image_that_is_an_option(json!({"osImageURL": "--help"}), "spec.osImageURL: \"--help\" is no image reference")]
+fn fields_beside_ignition(#[case] spec: Value, #[case] says: &str) {
+    let text = render("worker", &[machine_config("50-wrong", "worker", spec)]).unwrap_err().to_string();
+    let problem = text.strip_prefix("failed to read MachineConfig 50-wrong: ");
+    assert!(problem.is_some_and(|problem| problem.starts_with(says)), "{text}");
+}
+
+#[rstest]
+#[case::one_below_the_other(
+    files(&[file("/etc/a", "a")]),
+    files(&[file("/etc/a/b", "b")]),
+    "storage.files[/etc/a/b].path: /etc/a/b lies below /etc/a, which is a file (storage.files[/etc/a].path)"
+)]
+#[case::a_file_and_a_unit_at_one_path(
+    files(&[file("/etc/systemd/system/a.service", "x")]),
+    units(&[json!({"name": "a.service", "contents": "[Service]\n"})]),
+    "systemd.units[a.service]: \"/etc/systemd/system/a.service\" is named by storage.files[/etc/systemd/system/a.service]"
+)]
+#[case::compression_of_plain_contents(
+    files(&[file("/etc/a", "a")]),
+    files(&[json!({"path": "/etc/a", "contents": {"compression": "gzip"}})]),
+    "storage.files[/etc/a].contents.source: does not unpack as gzip"
+)]
+fn machine_configs_that_contradict_each_other(#[case] first: Value, #[case] second: Value, #[case] says: &str) {
+    let given = [ignition("50-first", first), ignition("55-bystander", json!({})), ignition("60-second", second)];
+    let error = render("worker", &given).unwrap_err();
+    let text = error.to_string();
+    let problem = text.strip_prefix("failed to merge MachineConfigs 50-first, 60-second: ");
+    assert!(problem.is_some_and(|problem| problem.starts_with(says)), "{text}");
+    assert_eq!(error.machine_configs(), ["50-first", "60-second"]);
+}
+
+#[test]
+fn what_is_appended_needs_contents_from_somewhere() {
+    let given =
+        [ignition("50-fine", json!({})), ignition("60-wrong", files(&[json!({"path": "/etc/a", "append": [{}]})]))];
+    assert_eq!(
+        render("worker", &given).unwrap_err().to_string(),
+        "failed to read MachineConfig 60-wrong: storage.files[/etc/a].append: needs `contents.source` in the same file; \
+         give the whole contents there"
+    );
+}
+
+#[test]
+fn contents_are_limited_together() {
+    let large =
+        |path: &str| json!({"path": path, "contents": {"source": "data:,", "compression": ""}, "append": [big()]});
+    let rendered = merged(files(&[large("/etc/a"), large("/etc/b")]), files(&[large("/etc/c")]));
+    let text = rendered.unwrap_err().to_string();
+    assert!(
+        text.starts_with("failed to read the rendered configuration: storage.files: has more than 16777216 bytes"),
+        "{text}"
+    );
+}
+
+/// Contents of 7 MiB in some kilobytes.
+fn big() -> Value {
+    use base64::Engine;
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![b'a'; 7 << 20]).unwrap();
+    let packed = base64::engine::general_purpose::STANDARD.encode(encoder.finish().unwrap());
+    json!({"source": format!("data:;base64,{packed}"), "compression": "gzip"})
+}
+
+#[test]
+fn what_is_probably_not_meant_is_said() {
+    let config = json!({
+        "storage": {"files": [
+            {"path": "/etc/a", "mode": 644, "owner": "root"},
+            {"path": "/etc/b", "mode": 420, "overwrite": false},
+            {"path": "/etc/c", "mode": 0o1777},
+        ]},
+        "systemd": {"units": [
+            {"name": "a.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n"},
+            {"name": "autofs.service", "enabled": true},
+        ]},
+    });
+    let mut given = ignition("50-odd", config);
+    given.spec.fips = Some(true);
+    let warnings: Vec<String> = render("worker", &[given]).unwrap().warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "MachineConfig 50-odd: storage.files[0].owner: is ignored: nodes have no use for a field of this name",
+            "MachineConfig 50-odd: storage.files[0].mode: 644 is octal 1204; if octal 0644 is meant, write 420",
+            "MachineConfig 50-odd: storage.files[1].overwrite: is ignored: the configuration is the truth about the paths \
+             that it names",
+            "MachineConfig 50-odd: systemd.units[0].contents: has no [Install] section, so enabling the unit has no effect",
+            "MachineConfig 50-odd: spec.fips: is recorded only: FIPS mode is chosen when a node is installed",
+        ]
+    );
+}

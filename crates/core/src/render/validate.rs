@@ -1,0 +1,214 @@
+//! Rules for single values of a MachineConfig, and for what may not stand side by side.
+//!
+//! Source of the rules: the specification of Ignition 3.5 (normalised paths, permission bits, one owner, nothing below a
+//! link, no file in the place of a unit), and what a file system can hold.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use onlay_api::machine_config::MachineConfigSpec;
+
+use super::desired::{Naming, Owner};
+use super::error::{Fault, Problem, excerpt};
+use super::ignition::types::{Account, Config, Unit};
+use super::kargs;
+
+/// Longest path in bytes, and longest name in it.
+pub const PATH_MAX: usize = 4095;
+const NAME_MAX: usize = 255;
+/// Where units of a configuration are written.
+const UNITS: &str = "/etc/systemd/system";
+/// The id that means "unchanged" to chown(2).
+const NO_ID: u32 = u32::MAX;
+
+/// Checks that a path is absolute, normalised, and not the root itself.
+pub fn path(path: &str) -> Result<(), Fault> {
+    if path.is_empty() {
+        return Err(Fault::Missing);
+    }
+    if !path.starts_with('/') {
+        return Err(Fault::PathRelative(excerpt(path)));
+    }
+    let too_long = path.len() > PATH_MAX || path.split('/').any(|name| name.len() > NAME_MAX);
+    if too_long || path == "/" || path.contains('\0') {
+        return Err(Fault::PathImpossible(excerpt(path)));
+    }
+    let clean = normalise(path);
+    if clean == path { Ok(()) } else { Err(Fault::PathUnclean { path: excerpt(path), clean: excerpt(&clean) }) }
+}
+
+fn normalise(path: &str) -> String {
+    let mut clean = Utf8PathBuf::from("/");
+    for component in Utf8Path::new(path).components() {
+        match component {
+            Utf8Component::Normal(name) => clean.push(name),
+            Utf8Component::ParentDir => {
+                clean.pop();
+            }
+            _ => {}
+        }
+    }
+    clean.into_string()
+}
+
+/// The permission bits, or the default if none are given.
+pub fn mode(mode: Option<i64>, default: u32) -> Result<u32, Fault> {
+    match mode {
+        None => Ok(default),
+        Some(mode) => u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777).ok_or(Fault::Mode(mode)),
+    }
+}
+
+/// The owner that an account names: root if it names none.
+pub fn owner(account: &Account) -> Result<Owner, Fault> {
+    match (account.id, account.name.as_deref().filter(|name| !name.is_empty())) {
+        (Some(_), Some(_)) => Err(Fault::IdAndName),
+        (Some(id), None) => {
+            let known = u32::try_from(id).ok().filter(|id| *id != NO_ID);
+            Ok(Owner::Id(known.ok_or(Fault::Id(id))?))
+        }
+        (None, Some("root") | None) => Ok(Owner::Id(0)),
+        (None, Some(name)) if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':' || c == '/') => {
+            Err(Fault::AccountName(excerpt(name)))
+        }
+        (None, Some(name)) => Ok(Owner::Name(name.to_owned())),
+    }
+}
+
+/// Checks that a public key stays on one line.
+pub fn ssh_key(key: &str) -> Result<(), Fault> {
+    if key.trim().is_empty() || key.contains(char::is_control) { Err(Fault::SshKey) } else { Ok(()) }
+}
+
+/// Checks the fields of a MachineConfig beside its Ignition configuration.
+pub fn spec(spec: &MachineConfigSpec) -> Result<(), Problem> {
+    for (index, entry) in spec.kernel_arguments.iter().enumerate() {
+        kargs::split(entry).map_err(|fault| fault.at(format!("spec.kernelArguments[{index}]")))?;
+    }
+    for (index, name) in spec.extensions.iter().enumerate() {
+        extension(name).map_err(|fault| fault.at(format!("spec.extensions[{index}]")))?;
+    }
+    match spec.kernel_type.as_deref() {
+        None | Some("" | "default" | "realtime" | "64k-pages") => {}
+        Some(other) => return Err(Fault::KernelType(excerpt(other)).at("spec.kernelType")),
+    }
+    image(spec.os_image_url.as_deref(), "spec.osImageURL")?;
+    image(spec.base_os_extensions_container_image.as_deref(), "spec.baseOSExtensionsContainerImage")
+}
+
+fn extension(name: &str) -> Result<(), Fault> {
+    let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+._:-".contains(&byte));
+    if first && rest { Ok(()) } else { Err(Fault::Extension(excerpt(name))) }
+}
+
+fn image(reference: Option<&str>, field: &str) -> Result<(), Problem> {
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@[]".contains(&byte));
+    match reference {
+        Some(text) if !plain(text) || text.starts_with('-') => Err(Fault::Image(excerpt(text)).at(field)),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that each unit, each of its drop-ins and each user is named once. Paths are checked by [`no_clashes`].
+pub fn no_duplicates(config: &Config) -> Result<(), Problem> {
+    let units = config.systemd.units.iter();
+    unique(units.clone().map(|unit| unit.name.as_str()), "systemd.units")?;
+    for (index, unit) in units.enumerate() {
+        let names = unit.dropins.iter().map(|dropin| dropin.name.as_str());
+        unique(names, &format!("systemd.units[{index}].dropins"))?;
+    }
+    unique(config.passwd.users.iter().map(|user| user.name.as_str()), "passwd.users")
+}
+
+fn unique<'a>(names: impl Iterator<Item = &'a str>, list: &str) -> Result<(), Problem> {
+    let mut known = BTreeMap::new();
+    for (index, name) in names.enumerate() {
+        if let Some(first) = known.insert(name, index) {
+            let fault = Fault::Duplicate { key: excerpt(name), first: format!("{list}[{first}]") };
+            return Err(fault.at(format!("{list}[{index}].name")));
+        }
+    }
+    Ok(())
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone)]
+struct Occupant<'a> {
+    path: Utf8PathBuf,
+    kind: &'static str,
+    /// Whether other things may stand below it.
+    holds: bool,
+    /// Field that puts it there.
+    field: String,
+    /// Key of the entry: a path, or the name of a unit.
+    key: &'a str,
+}
+
+/// Two entries that cannot stand side by side.
+#[derive(Debug)]
+pub struct Clash<'a> {
+    /// What is wrong, at the field of the second one.
+    pub problem: Problem,
+    /// Keys of both entries: a path, or the name of a unit.
+    pub keys: [&'a str; 2],
+}
+
+/// Checks that no two entries share a path, and that none is below a file, a link or a unit.
+pub fn no_clashes(config: &Config, naming: Naming) -> Result<(), Clash<'_>> {
+    let mut occupants = occupants(config, naming);
+    // Paths compare by component, so whatever is below a path follows it directly.
+    occupants.sort_by(|a, b| a.path.cmp(&b.path));
+    for (upper, lower) in occupants.iter().zip(occupants.iter().skip(1)) {
+        let fault = if upper.path == lower.path {
+            Fault::Duplicate { key: excerpt(lower.path.as_str()), first: upper.field.clone() }
+        } else if !upper.holds && lower.path.starts_with(&upper.path) {
+            Fault::Below {
+                path: excerpt(lower.path.as_str()),
+                above: excerpt(upper.path.as_str()),
+                kind: upper.kind,
+                field: upper.field.clone(),
+            }
+        } else {
+            continue;
+        };
+        return Err(Clash { problem: fault.at(lower.field.clone()), keys: [upper.key, lower.key] });
+    }
+    Ok(())
+}
+
+fn occupants(config: &Config, naming: Naming) -> Vec<Occupant<'_>> {
+    let storage = &config.storage;
+    let place = |kind, holds, list, index, key| Occupant {
+        path: Utf8PathBuf::from(key),
+        kind,
+        holds,
+        field: format!("{}.path", naming.entry(list, index, key)),
+        key,
+    };
+    let directories = storage.directories.iter().enumerate();
+    let files = storage.files.iter().enumerate();
+    let links = storage.links.iter().enumerate();
+    let mut all = Vec::new();
+    all.extend(directories.map(|(i, each)| place("directory", true, "storage.directories", i, &each.node.path)));
+    all.extend(files.map(|(i, each)| place("file", false, "storage.files", i, &each.node.path)));
+    all.extend(links.map(|(i, each)| place("link", false, "storage.links", i, &each.node.path)));
+    for (index, unit) in config.systemd.units.iter().enumerate() {
+        unit_occupants(unit, &naming.entry("systemd.units", index, &unit.name), &mut all);
+    }
+    all
+}
+
+fn unit_occupants<'a>(unit: &'a Unit, at: &str, all: &mut Vec<Occupant<'a>>) {
+    let own = Utf8Path::new(UNITS).join(&unit.name);
+    let drop_ins = Utf8Path::new(UNITS).join(format!("{}.d", unit.name));
+    let said = |contents: &Option<String>| contents.as_ref().is_some_and(|contents| !contents.is_empty());
+    if said(&unit.contents) || unit.mask == Some(true) {
+        all.push(Occupant { path: own, kind: "unit", holds: false, field: at.to_owned(), key: &unit.name });
+    }
+    for (index, dropin) in unit.dropins.iter().enumerate().filter(|(_, dropin)| said(&dropin.contents)) {
+        let path = drop_ins.join(&dropin.name);
+        let field = format!("{at}.dropins[{index}]");
+        all.push(Occupant { path, kind: "drop-in", holds: false, field, key: &unit.name });
+    }
+}
