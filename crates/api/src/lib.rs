@@ -13,6 +13,7 @@ pub mod names;
 pub mod reference;
 mod schema;
 
+pub use conditions::{Condition, ConditionStatus, PoolCondition};
 pub use crds::{SchemaError, crds};
 pub use machine_config::{MachineConfig, MachineConfigSpec};
 pub use machine_config_node::{MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus};

@@ -1,0 +1,56 @@
+//! A real API server with our definitions, and what tests ask of it.
+
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use onlay_testkit::{ApiServer, wait};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// How long the API server may take to act on a new definition or policy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+static WITH_DEFINITIONS: OnceCell<ApiServer> = OnceCell::const_new();
+
+/// An administrator's client of the server that has our definitions and nothing else.
+pub async fn with_definitions() -> Client {
+    let server = WITH_DEFINITIONS.get_or_init(|| async {
+        let server = ApiServer::start().await.unwrap();
+        apply_definitions(&server.client().await.unwrap()).await;
+        server
+    });
+    server.await.client().await.unwrap()
+}
+
+/// Applies our definitions and waits until their kinds are served.
+pub async fn apply_definitions(client: &Client) {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    for crd in onlay_api::crds().unwrap() {
+        let name = crd.metadata.name.clone().unwrap();
+        api.patch(&name, &PatchParams::apply("onlay-test"), &Patch::Apply(&crd)).await.unwrap();
+        wait::until(&format!("{name} to be served"), PATIENCE, async || {
+            let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+            let conditions = status.conditions.unwrap_or_default();
+            let served =
+                conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+            let objects = kind_api(client, &crd.spec.names.kind);
+            Ok::<_, String>((served && objects.list(&Default::default()).await.is_ok()).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// Access to the objects of one of our kinds as plain JSON.
+pub fn kind_api(client: &Client, kind: &str) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk(onlay_api::names::GROUP, onlay_api::names::VERSION, kind);
+    Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk))
+}
+
+/// Turns JSON into an object that can be sent.
+pub fn object(value: &Value) -> DynamicObject {
+    serde_json::from_value(value.clone()).unwrap()
+}

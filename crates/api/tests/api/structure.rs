@@ -1,0 +1,124 @@
+//! Our definitions have the structure of the compatible ones, and exactly the additions listed here.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Paths below `spec` of a definition that ours have and the compatible ones have not.
+const ADDITIONS: [(&str, &str); 4] = [
+    ("machineconfignodes", "/versions/v1/schema/openAPIV3Schema/properties/spec/properties/configImage"),
+    ("machineconfignodes", "/versions/v1/schema/openAPIV3Schema/properties/spec/properties/onlay"),
+    ("machineconfignodes", "/versions/v1/schema/openAPIV3Schema/properties/status/properties/configImage"),
+    ("machineconfignodes", "/versions/v1/schema/openAPIV3Schema/properties/status/properties/onlay"),
+];
+
+/// The plural names of the kinds.
+pub const PLURALS: [&str; 5] =
+    ["machineconfigs", "machineconfigpools", "machineosconfigs", "machineosbuilds", "machineconfignodes"];
+
+/// The compatible definition of a kind.
+pub fn reference(plural: &str) -> Value {
+    let path = format!("{}/tests/fixtures/reference/{plural}.v1.yaml", env!("CARGO_MANIFEST_DIR"));
+    serde_saphyr::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
+}
+
+/// Our definitions by plural name.
+pub fn ours() -> BTreeMap<String, Value> {
+    let crds = onlay_api::crds().unwrap();
+    crds.iter().map(|crd| (crd.spec.names.plural.clone(), serde_json::to_value(crd).unwrap())).collect()
+}
+
+/// Where a definition differs from the compatible one in more than descriptions and the listed additions.
+pub fn differences(plural: &str, definition: &Value) -> Vec<String> {
+    let mut found = leaves(definition);
+    let expected = leaves(&reference(plural));
+    for (_, addition) in ADDITIONS.iter().filter(|(kind, _)| *kind == plural) {
+        let before = found.len();
+        found.retain(|path, _| !path.starts_with(&format!("{addition}/")));
+        assert!(found.len() < before, "{plural}: the addition {addition} is not there");
+    }
+    let missing = expected.iter().filter(|(path, value)| found.get(*path) != Some(value));
+    let surplus = found.iter().filter(|(path, _)| !expected.contains_key(*path));
+    missing
+        .map(|(path, value)| format!("{path}: {:?} instead of {value}", found.get(path)))
+        .chain(surplus.map(|(path, value)| format!("{path}: {value} is too much")))
+        .collect()
+}
+
+/// The `spec` of a definition as one line for each value, with what has no meaning for its structure left out.
+fn leaves(definition: &Value) -> BTreeMap<String, Value> {
+    let mut leaves = BTreeMap::new();
+    collect("", &definition["spec"], &mut leaves);
+    // Added by the API server to every definition.
+    leaves.retain(|path, _| !path.starts_with("/conversion/"));
+    leaves
+}
+
+fn collect(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) => {
+            into.insert(format!("{path}/"), Value::Null);
+            for (key, value) in fields {
+                // A property may be called `description`; a schema's own description is text.
+                if key != "description" || !value.is_string() {
+                    collect(&format!("{path}/{key}"), value, into);
+                }
+            }
+        }
+        Value::Array(items) if path.ends_with("/required") || path.ends_with("/enum") => {
+            let mut items = items.clone();
+            items.sort_by_key(Value::to_string);
+            into.insert(path.to_owned(), Value::Array(items));
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let key = ["rule", "name"].iter().find_map(|key| item.get(key).and_then(Value::as_str));
+                collect(&format!("{path}/{}", key.unwrap_or(&index.to_string())), item, into);
+            }
+        }
+        Value::Number(number) => {
+            into.insert(path.to_owned(), number.as_f64().into());
+        }
+        other => {
+            into.insert(path.to_owned(), other.clone());
+        }
+    }
+}
+
+#[test]
+fn every_definition_has_the_compatible_structure() {
+    for (plural, definition) in ours() {
+        assert_eq!(differences(&plural, &definition), Vec::<String>::new(), "{plural}");
+    }
+    assert_eq!(ours().keys().len(), PLURALS.len());
+}
+
+#[test]
+fn columns_keep_their_order() {
+    for (plural, definition) in ours() {
+        let names = |definition: &Value| {
+            let columns = definition["spec"]["versions"][0]["additionalPrinterColumns"].as_array().cloned();
+            columns.unwrap_or_default().iter().map(|column| column["name"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&definition), names(&reference(&plural)), "{plural}");
+    }
+}
+
+#[test]
+fn every_field_is_described() {
+    fn undescribed(path: &str, schema: &Value, found: &mut Vec<String>) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            if property["description"].as_str().is_none_or(str::is_empty) && path != ".metadata" {
+                found.push(path.clone());
+            }
+            undescribed(&path, property, found);
+            undescribed(&format!("{path}[*]"), &property["items"], found);
+        }
+    }
+    for (plural, definition) in ours() {
+        let mut found = Vec::new();
+        undescribed("", &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
+        assert_eq!(found, Vec::<String>::new(), "{plural}");
+    }
+}
