@@ -63,13 +63,10 @@ pub fn id(deployment: &Deployment) -> String {
 }
 
 /// The deployment of that name.
-pub fn find(sysroot: &Sysroot, wanted: &str) -> Result<Deployment, Error> {
-    let deployments = sysroot.deployments();
-    let known = deployments.iter().map(id).collect::<Vec<_>>().join(", ");
-    deployments
-        .into_iter()
-        .find(|deployment| id(deployment) == wanted)
-        .ok_or_else(|| Error::UnknownDeployment { id: wanted.into(), known })
+pub fn find<'a>(deployments: &'a [Deployment], wanted: &str) -> Result<&'a Deployment, Error> {
+    let named = deployments.iter().find(|deployment| id(deployment) == wanted);
+    let known = || deployments.iter().map(id).collect::<Vec<_>>().join(", ");
+    named.ok_or_else(|| Error::UnknownDeployment { id: wanted.into(), known: known() })
 }
 
 /// The kernel arguments of a deployment, without the one that ostree adds.
@@ -113,7 +110,8 @@ fn with_own_mounts() -> Result<(), Error> {
     if namespace("/proc/self/ns/mnt")? != namespace("/proc/1/ns/mnt")? {
         return Ok(());
     }
+    let program = env::current_exe().map_err(|source| Error::doing("find the path of this program", source))?;
     let failed =
-        process::Command::new("unshare").args(["--mount", "--", "/proc/self/exe"]).args(env::args_os().skip(1)).exec();
+        process::Command::new("unshare").args(["--mount", "--"]).arg(program).args(env::args_os().skip(1)).exec();
     Err(Error::doing("run unshare (package util-linux)", failed))
 }

@@ -37,6 +37,9 @@ impl Prune {
                 || self.keep.contains(&sysroot::id(one))
         };
         let (kept, removed): (Vec<_>, Vec<_>) = root.deployments().into_iter().partition(stays);
+        for deployment in kept.iter().chain(&removed).filter(|one| !self.keep.contains(&sysroot::id(one))) {
+            keep::release(&root, deployment)?;
+        }
         remove(&root, &kept, &removed)?;
         let lock = SysrootLock::from_assumed_locked(&root);
         let pruned = deploy::prune(&lock).map_err(|source| Error::doing("remove images and objects", source))?;
@@ -48,9 +51,6 @@ impl Prune {
 fn remove(root: &Sysroot, kept: &[Deployment], removed: &[Deployment]) -> Result<(), Error> {
     if removed.is_empty() {
         return Ok(());
-    }
-    for deployment in removed {
-        keep::release(root, deployment)?;
     }
     let names = removed.iter().map(sysroot::id).collect::<Vec<_>>().join(", ");
     root.write_deployments(kept, Cancellable::NONE)

@@ -21,9 +21,9 @@ impl Rollback {
     pub fn run(self) -> Result<Value, Error> {
         let booted = self.sysroot.as_os_str() == "/";
         let root = if booted { sysroot::open_booted("roll back")? } else { sysroot::open_offline(&self.sysroot)? };
-        let target = sysroot::find(&root, &self.to)?;
-        let rest = root.deployments().into_iter().filter(|one| !one.is_staged() && !one.equal(&target));
-        let order: Vec<_> = std::iter::once(target.clone()).chain(rest).collect();
+        let mut order: Vec<_> = root.deployments().into_iter().filter(|one| !one.is_staged()).collect();
+        order.sort_by_key(|one| sysroot::id(one) != self.to);
+        sysroot::find(&order, &self.to)?;
         root.write_deployments(&order, Cancellable::NONE)
             .map_err(|source| Error::doing(format!("make deployment {} boot next", self.to), source))?;
         if booted {

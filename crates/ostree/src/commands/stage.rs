@@ -33,7 +33,7 @@ impl Stage {
         let booted =
             root.require_booted_deployment().map_err(|source| Error::doing("find the booted system", source))?;
         for id in &self.keep {
-            keep::keep(&root, &sysroot::find(&root, id)?)?;
+            keep::keep(&root, sysroot::find(&root.deployments(), id)?)?;
         }
         let present = fetch::ensure(&root, &self.image, &self.access).await?;
         let kargs = if self.kargs.is_empty() { sysroot::kernel_arguments(&booted) } else { self.kargs };
