@@ -40,10 +40,12 @@ impl Encapsulate {
         let config = Config { labels: Some(labels), cmd: None };
         let name = self.output.to_string_lossy().into_owned();
         let target = ImageReference { transport: Transport::OciDir, name };
-        let digest =
-            ostree_ext::container::encapsulate(&repo, &self.commit, &config, Some(ExportOpts::default()), &target)
-                .await
-                .map_err(|source| Error::doing(format!("write commit {} as image {target}", self.commit), source))?;
+        // The name misleads: layers are still gzip, but at the fastest level, half the time for a tenth more bytes.
+        let mut options = ExportOpts::default();
+        options.skip_compression = true;
+        let digest = ostree_ext::container::encapsulate(&repo, &self.commit, &config, Some(options), &target)
+            .await
+            .map_err(|source| Error::doing(format!("write commit {} as image {target}", self.commit), source))?;
         Ok(json!({ "image": target.to_string(), "digest": digest.to_string() }))
     }
 }
