@@ -8,11 +8,13 @@ use onlay_api::names;
 
 use super::desired::{self, Naming};
 use super::error::{Problem, RenderError};
-use super::ignition::merge::{Merged, Place};
+use super::ignition::merge::{Merged, Place, unite};
 use super::ignition::types::Config;
 use super::{Warning, ignition, notice, validate};
 
 const DEFAULT_KERNEL: &str = "default";
+/// Warnings of one MachineConfig that are kept; people read the first ones.
+const MAX_WARNINGS: usize = 20;
 
 /// The MachineConfigs of a pool in merge order, without rendered ones.
 pub fn order<'a>(machine_configs: impl IntoIterator<Item = &'a MachineConfig>) -> Vec<&'a MachineConfig> {
@@ -69,7 +71,7 @@ fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<C
     validate::spec(&machine_config.spec)?;
     let notices =
         notice::unknown_fields(unknown).chain(notice::of_config(&config)).chain(notice::of_spec(&machine_config.spec));
-    warnings.extend(notices.map(|(field, text)| Warning {
+    warnings.extend(notices.take(MAX_WARNINGS).map(|(field, text)| Warning {
         machine_config: name(machine_config).to_owned(),
         field,
         text,
@@ -113,11 +115,7 @@ fn empty() -> MachineConfigSpec {
 
 fn merge_spec(parent: &mut MachineConfigSpec, child: &MachineConfigSpec) {
     parent.kernel_arguments.extend_from_slice(&child.kernel_arguments);
-    for extension in &child.extensions {
-        if !parent.extensions.contains(extension) {
-            parent.extensions.push(extension.clone());
-        }
-    }
+    unite(&mut parent.extensions, child.extensions.clone());
     parent.fips = Some(parent.fips == Some(true) || child.fips == Some(true));
     let said = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
     if let Some(kernel) = said(&child.kernel_type).filter(|kernel| kernel != DEFAULT_KERNEL) {

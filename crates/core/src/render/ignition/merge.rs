@@ -193,7 +193,7 @@ fn replace<T>(parent: &mut Option<T>, child: Option<T>) {
 }
 
 /// Adds what is not there yet, keeping the order.
-fn unite(parent: &mut Vec<String>, child: Vec<String>) {
+pub fn unite(parent: &mut Vec<String>, child: Vec<String>) {
     let mut known: HashSet<String> = parent.iter().cloned().collect();
     parent.extend(child.into_iter().filter(|entry| known.insert(entry.clone())));
 }

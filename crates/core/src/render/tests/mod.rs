@@ -1,6 +1,7 @@
 mod laws;
 mod merging;
 mod node;
+mod page;
 mod refusals;
 
 use super::*;
