@@ -1,0 +1,79 @@
+//! Which image the nodes of a pool begin with.
+//!
+//! Source of the order: a MachineConfig's `osImageURL`, else the ConfigMap of the cluster, else what the nodes had when
+//! they were first met.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_os_build::MachineOSBuild;
+use onlay_api::names;
+
+use super::machine;
+
+/// Annotation on a MachineOSBuild: the base image as it was asked for, perhaps by a tag.
+pub const ASKED_ANNOTATION: &str = "onlay.dev/base-image-asked";
+/// Annotation on a MachineOSBuild: the base image that this was when the build was made, by digest.
+pub const RESOLVED_ANNOTATION: &str = "onlay.dev/base-image";
+
+/// Why it cannot be said which image a pool begins with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BaseError {
+    /// Nothing names one.
+    #[error(
+        "failed to choose a base image: no MachineConfig of the pool sets osImageURL, there is no ConfigMap \
+         machine-config-osimageurl, and no node has reported its image yet; set one of them, or wait for a node"
+    )]
+    Unknown,
+    /// Nodes began with different images.
+    #[error(
+        "failed to choose a base image: the nodes began with different ones ({}); set osImageURL in a MachineConfig of \
+         the pool, or the key baseOSContainerImage of ConfigMap machine-config-osimageurl",
+        .0.join(", ")
+    )]
+    Differ(Vec<String>),
+}
+
+/// The base image of a pool, by tag or by digest.
+///
+/// `adopted` are the images that the nodes of the pool had when they were first met, or those of all workers if the pool
+/// has no nodes yet.
+pub fn choose(
+    rendered: &MachineConfigSpec,
+    config_map: Option<&ConfigMap>,
+    adopted: &BTreeSet<String>,
+) -> Result<String, BaseError> {
+    let configured = rendered.os_image_url.as_deref().filter(|image| !image.is_empty());
+    if let Some(image) = configured.or_else(|| named(config_map?.data.as_ref()?)) {
+        return Ok(image.to_owned());
+    }
+    let by_digest: BTreeMap<&str, &String> = adopted.iter().map(|image| (digest(image), image)).collect();
+    match by_digest.into_values().collect::<Vec<_>>().as_slice() {
+        [] => Err(BaseError::Unknown),
+        [image] => Ok((*image).clone()),
+        several => Err(BaseError::Differ(several.iter().map(|image| (*image).clone()).collect())),
+    }
+}
+
+fn named(data: &BTreeMap<String, String>) -> Option<&str> {
+    let values = names::BASE_IMAGE_KEYS.iter().filter_map(|key| data.get(*key));
+    values.map(|image| image.trim()).find(|image| !image.is_empty())
+}
+
+fn digest(image: &str) -> &str {
+    image.split_once('@').map_or(image, |(_, digest)| digest)
+}
+
+/// The digest that a base image had for an earlier build, so that a tag that moves does not make a new image by itself.
+///
+/// A build that failed, or whose image a person asked to build again, remembers nothing: its base image is looked up anew.
+pub fn remembered<'a>(builds: impl IntoIterator<Item = &'a MachineOSBuild>, asked: &str) -> Option<&'a str> {
+    let of = |build: &'a MachineOSBuild, key: &str| build.metadata.annotations.as_ref()?.get(key).map(String::as_str);
+    let mut known: Vec<&MachineOSBuild> = builds
+        .into_iter()
+        .filter(|build| of(build, ASKED_ANNOTATION) == Some(asked) && !machine::has_failed(build))
+        .collect();
+    known.sort_by_key(|build| build.metadata.creation_timestamp.clone());
+    known.last().and_then(|build| of(build, RESOLVED_ANNOTATION))
+}

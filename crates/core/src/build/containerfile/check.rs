@@ -1,0 +1,102 @@
+//! What must be true of the stages.
+
+use super::{CONFIGS, Containerfile, ContainerfileError, Fault, Instruction, Keyword, Stage};
+
+/// Begins a stage with its FROM.
+pub(super) fn stage(file: &Containerfile, from: Instruction) -> Result<Stage, ContainerfileError> {
+    let words: Vec<&str> = from.arguments.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+    let (image, name) = match words.as_slice() {
+        [image] => (*image, None),
+        [image, keyword, name] if keyword.eq_ignore_ascii_case("as") => (*image, Some(name.to_ascii_lowercase())),
+        _ => return Err(Fault::From.at(&from)),
+    };
+    if name.as_deref() == Some(CONFIGS) {
+        return Err(Fault::NameTaken.at(&from));
+    }
+    let base = substitute(image, &file.arguments).map_err(|fault| fault.at(&from))?;
+    Ok(Stage { name, base, instructions: vec![from] })
+}
+
+/// Replaces variables by the defaults of the build arguments above the first stage.
+fn substitute(text: &str, arguments: &[Instruction]) -> Result<String, Fault> {
+    let mut pieces = text.split('$');
+    let mut result = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = match piece.strip_prefix('{') {
+            Some(braced) => braced.split_once('}').ok_or(Fault::Substitution)?,
+            None => {
+                let end = piece.find(|c: char| !is_name(c)).unwrap_or(piece.len());
+                piece.split_at_checked(end).ok_or(Fault::Substitution)?
+            }
+        };
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err(Fault::Substitution);
+        }
+        result.push_str(default_of(name, arguments).ok_or_else(|| Fault::NoDefault(name.to_owned()))?);
+        result.push_str(rest);
+    }
+    Ok(result)
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn default_of<'a>(name: &str, arguments: &'a [Instruction]) -> Option<&'a str> {
+    let words = arguments.iter().rev().flat_map(|instruction| instruction.arguments.split_whitespace());
+    let values = words.filter_map(|word| word.split_once('='));
+    values.filter(|(key, _)| *key == name).map(|(_, value)| value.trim_matches(['"', '\''])).next()
+}
+
+/// Checks what can only be said of the whole.
+pub(super) fn check(file: &Containerfile) -> Result<(), ContainerfileError> {
+    for (index, stage) in file.stages.iter().enumerate() {
+        for instruction in &stage.instructions {
+            sources(instruction).map_err(|fault| fault.at(instruction))?;
+        }
+        let last = index + 1 == file.stages.len();
+        if let (true, Some(from)) = (last, stage.instructions.first())
+            && root_of(file, index) != CONFIGS
+        {
+            return Err(Fault::NotConfigs(root_of(file, index).to_owned()).at(from));
+        }
+    }
+    Ok(())
+}
+
+/// The image that a stage goes back to, through the stages before it.
+fn root_of(file: &Containerfile, index: usize) -> &str {
+    let Some(stage) = file.stages.get(index) else { return "" };
+    let earlier = file.stages.iter().take(index);
+    let parent = earlier
+        .enumerate()
+        .rev()
+        .find(|(_, earlier)| earlier.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(&stage.base)));
+    match parent {
+        Some((parent, _)) => root_of(file, parent),
+        None if stage.base.eq_ignore_ascii_case(CONFIGS) => CONFIGS,
+        None => &stage.base,
+    }
+}
+
+/// Checks that everything that is copied comes from somewhere.
+fn sources(instruction: &Instruction) -> Result<(), Fault> {
+    if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
+        return Ok(());
+    }
+    if let Some(heredoc) = instruction.heredocs.iter().find(|each| !each.quoted && each.body.contains('$')) {
+        return Err(Fault::Expands(heredoc.name.clone()));
+    }
+    let words: Vec<&str> = instruction.arguments.split_whitespace().collect();
+    if words.iter().any(|word| word.starts_with("--from=")) {
+        return Ok(());
+    }
+    let mut operands: Vec<&str> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
+    operands.pop();
+    let known = |operand: &&str| {
+        let operand = operand.trim_matches(['[', ']', '"', ',']);
+        let fetched = ["https://", "http://", "git://", "git@"].iter().any(|scheme| operand.starts_with(scheme));
+        operand.starts_with("<<") || (fetched && instruction.keyword == Keyword::Add)
+    };
+    if operands.iter().all(known) { Ok(()) } else { Err(Fault::NoContext) }
+}

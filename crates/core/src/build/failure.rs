@@ -1,0 +1,222 @@
+//! What the words of buildah, package managers and registries mean for a build: whose fault, and whether to try again.
+//!
+//! Source of the words: buildah 1.28.2 (Debian 12) and what commands in a build print; see the fixtures of the tests.
+
+use super::assemble::{Origin, origin};
+use super::containerfile::{Containerfile, excerpt};
+use super::spec::{Cause, Failure, Step};
+
+/// Lines of output that a failure shows at most.
+const SHOWN: usize = 20;
+
+/// Words of a network that fails, in lower case.
+const NETWORK: [&str; 20] = [
+    "temporary failure resolving",
+    "temporary failure in name resolution",
+    "could not resolve",
+    "no such host",
+    "connection refused",
+    "connection timed out",
+    "connection reset",
+    "network is unreachable",
+    "no route to host",
+    "i/o timeout",
+    "tls handshake timeout",
+    "deadline exceeded",
+    "could not connect to",
+    "unable to connect to",
+    "failed to download metadata",
+    "unexpected eof",
+    "toomanyrequests",
+    "too many requests",
+    "service unavailable",
+    "bad gateway",
+];
+/// Words of a machine that is out of something.
+const MACHINE: [&str; 4] =
+    ["no space left on device", "cannot allocate memory", "exited on killed", "too many open files"];
+/// Words of a certificate that is not trusted.
+const CERTIFICATE: [&str; 4] =
+    ["x509:", "certificate verify failed", "server gave http response to https client", "bad certificate"];
+/// Words of a registry that says no.
+const ACCESS: [&str; 7] = [
+    "unauthorized",
+    "authentication required",
+    "invalid username/password",
+    "denied",
+    "403 (forbidden)",
+    "status 403",
+    "no basic auth credentials",
+];
+/// Words of an image that is not there.
+const NOT_FOUND: [&str; 4] = ["manifest unknown", "name unknown", "repository name not known", "not found"];
+
+/// The cause that the words of a registry, as the builder repeats them, speak of.
+pub fn registry_cause(text: &str) -> Cause {
+    let text = text.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&MACHINE) {
+        Cause::MachineFailed
+    } else if says(&CERTIFICATE) {
+        Cause::CertificateNotTrusted
+    } else if says(&ACCESS) {
+        Cause::AccessDenied
+    } else if says(&NETWORK) {
+        Cause::NetworkFailed
+    } else if says(&NOT_FOUND) {
+        Cause::ImageNotFound
+    } else {
+        Cause::BuilderFailed
+    }
+}
+
+/// The cause of a pull or push that failed, and what the builder said of it in short.
+pub fn registry_failure(output: &str) -> (Cause, String) {
+    let mut progress = Progress::default();
+    output.lines().for_each(|line| {
+        progress.take(line);
+    });
+    let said = progress.verdict().unwrap_or("the builder ended without a word");
+    let short = said.rsplit(" at destination: ").next().unwrap_or(said);
+    (registry_cause(said), short.to_owned())
+}
+
+/// The cause that the output of a command in a build speaks of.
+fn command_cause(output: &[String]) -> Cause {
+    let mut cause = Cause::InstructionFailed;
+    for line in output {
+        let line = line.to_lowercase();
+        if MACHINE.iter().any(|word| line.contains(word)) {
+            return Cause::MachineFailed;
+        }
+        if NETWORK.iter().any(|word| line.contains(word)) {
+            cause = Cause::NetworkFailed;
+        }
+    }
+    cause
+}
+
+/// What a person can do about a failure of this kind at a registry.
+pub fn way_out(cause: Cause) -> &'static str {
+    match cause {
+        Cause::CertificateNotTrusted => "put the registry's authority into the ConfigMap of registry authorities",
+        Cause::AccessDenied => "check the credentials in the secret, and what they are allowed to do there",
+        Cause::ImageNotFound => "check the name of the image",
+        Cause::NetworkFailed => "check that the build's node reaches it; it is tried again",
+        Cause::MachineFailed => "check space and memory of the build's node; it is tried again",
+        _ => "see the log of the build's pod",
+    }
+}
+
+/// Where a build is: the builder's step, and what was printed since it began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Stage, counted from 1.
+    pub stage: usize,
+    /// Step of the stage, counted from 1.
+    pub step: usize,
+    /// The instruction as the builder shows it.
+    pub text: String,
+    /// Lines of output since then.
+    pub output: Vec<String>,
+}
+
+/// Lines that are kept of one step.
+const KEPT: usize = 400;
+
+impl Progress {
+    /// Takes in a line of output, and says whether it begins a step.
+    pub fn take(&mut self, line: &str) -> bool {
+        if let Some((stage, step, text)) = read_step(line) {
+            *self = Self { stage, step, text: text.to_owned(), output: Vec::new() };
+            return true;
+        }
+        if !is_noise(line) {
+            if self.output.len() == KEPT {
+                self.output.remove(0);
+            }
+            self.output.push(line.trim_end().to_owned());
+        }
+        false
+    }
+
+    /// The failure of a build that ended here with this exit code.
+    pub fn failure(&self, file: Option<&Containerfile>, exit_code: Option<i32>) -> Failure {
+        let verdict = self.verdict().unwrap_or("the builder ended without a word").to_owned();
+        let ran = command_exit(&verdict);
+        let cause = match ran {
+            Some(_) => command_cause(&self.output),
+            None => registry_cause(&verdict),
+        };
+        let cause = if cause == Cause::BuilderFailed && verdict.starts_with("building at STEP") {
+            Cause::InstructionFailed
+        } else {
+            cause
+        };
+        let mut failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
+        if let Origin::User(instruction) = origin(file, self.stage, self.step) {
+            let instruction_text = excerpt(&instruction.text());
+            failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code: ran });
+        }
+        let lines = self.output.iter().filter(|line| !line.starts_with("Error: building at STEP"));
+        let lines: Vec<String> = lines.cloned().collect();
+        failure.output = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().to_vec();
+        failure
+    }
+
+    /// The builder's own last word; a command may print lines that look like it.
+    fn verdict(&self) -> Option<&str> {
+        let errors = || self.output.iter().rev().filter_map(|line| line.strip_prefix("Error: "));
+        errors().find(|error| error.starts_with("building at STEP")).or_else(|| errors().next())
+    }
+
+    fn message(&self, cause: Cause, ran: bool, verdict: &str, exit_code: Option<i32>) -> String {
+        match (cause, ran) {
+            (Cause::InstructionFailed, true) => "correct it in the Containerfile of the MachineOSConfig".to_owned(),
+            (Cause::InstructionFailed, false) => {
+                let said = verdict.strip_prefix(&format!("building at STEP \"{}\": ", self.text)).unwrap_or(verdict);
+                let said = said.rsplit("copier: ").next().unwrap_or(said);
+                format!("{said}; correct it in the Containerfile of the MachineOSConfig")
+            }
+            (Cause::BuilderFailed, _) if exit_code.is_none() => "the builder was killed; it is tried again".to_owned(),
+            (cause, true) => way_out(cause).to_owned(),
+            (cause, false) => format!("{verdict}; {}", way_out(cause)),
+        }
+    }
+}
+
+/// Reads `[2/3] STEP 4/5: RUN true`, or `STEP 4/5: RUN true` of a build with one stage.
+fn read_step(line: &str) -> Option<(usize, usize, &str)> {
+    let (stage, rest) = match line.strip_prefix('[') {
+        Some(rest) => {
+            let (stage, rest) = rest.split_once("] ")?;
+            (stage.split_once('/')?.0.parse().ok()?, rest)
+        }
+        None => (1, line),
+    };
+    let (numbers, text) = rest.strip_prefix("STEP ")?.split_once(": ")?;
+    Some((stage, numbers.split_once('/')?.0.parse().ok()?, text))
+}
+
+/// The exit code of a command, from `building at STEP "RUN …": exit status 100`.
+fn command_exit(verdict: &str) -> Option<i32> {
+    if !verdict.starts_with("building at STEP \"RUN ") {
+        return None;
+    }
+    verdict.rsplit_once("exit status ")?.1.trim().parse().ok()
+}
+
+/// Lines of the builder itself that say nothing about a failure.
+fn is_noise(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty()
+        || line.starts_with("subprocess exited with status")
+        || line.starts_with("Getting image source signatures")
+        || line.starts_with("Copying blob ")
+        || line.starts_with("Copying config ")
+        || line.starts_with("Writing manifest to image destination")
+        || line.starts_with("Storing signatures")
+}
+
+#[cfg(test)]
+mod tests;

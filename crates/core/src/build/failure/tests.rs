@@ -1,0 +1,130 @@
+use rstest::rstest;
+
+use super::*;
+use crate::build::containerfile::parse;
+
+/// Plays recorded output of buildah 1.28.2 (Debian 12, chroot isolation) and gives the failure it ends in.
+fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
+    let file = parse(containerfile).unwrap();
+    let mut progress = Progress::default();
+    for line in recorded.lines() {
+        progress.take(line);
+    }
+    progress.failure(file.as_ref(), Some(exit_code))
+}
+
+#[rstest]
+#[case::a_package_that_does_not_exist(
+    include_str!("../fixtures/buildah-1.28.2/package-missing.txt"),
+    "FROM configs AS final\nRUN apt-get update -qq && \\\n  apt-get install -y nosuchpkg\n",
+    100,
+    Cause::InstructionFailed,
+    "line 2: `RUN apt-get update -qq && apt-get install -y nosuchpkg` ended with exit code 100; correct it in the \
+     Containerfile of the MachineOSConfig. Last lines of output:\nReading package lists...\nBuilding dependency \
+     tree...\nE: Unable to locate package nosuchpkg"
+)]
+#[case::a_file_that_does_not_exist(
+    include_str!("../fixtures/buildah-1.28.2/copy-missing.txt"),
+    "FROM configs AS final\nENV A=b\nCOPY --from=configs /nosuch /x\n",
+    125,
+    Cause::InstructionFailed,
+    "line 3: `COPY --from=configs /nosuch /x`: stat: \"/nosuch\": no such file or directory; correct it in the \
+     Containerfile of the MachineOSConfig"
+)]
+#[case::a_program_that_does_not_exist(
+    include_str!("../fixtures/buildah-1.28.2/program-missing.txt"),
+    "FROM configs AS final\nRUN [\"/nosuch\"]\n",
+    1,
+    Cause::InstructionFailed,
+    "line 2: `RUN [\"/nosuch\"]` ended with exit code 1"
+)]
+#[case::a_killed_command(
+    include_str!("../fixtures/buildah-1.28.2/killed.txt"),
+    "FROM configs AS final\nRUN kill -9 $$\n",
+    1,
+    Cause::MachineFailed,
+    "line 2: `RUN kill -9 $$` ended with exit code 1; check space and memory"
+)]
+#[case::a_mirror_that_cannot_be_reached(
+    include_str!("../fixtures/buildah-1.28.2/mirror-away.txt"),
+    "FROM configs AS final\nRUN apt-get update\n",
+    100,
+    Cause::NetworkFailed,
+    "line 2: `RUN apt-get update` ended with exit code 100; check that the build's node reaches it"
+)]
+#[case::a_helper_image_that_does_not_exist(
+    include_str!("../fixtures/buildah-1.28.2/image-missing.txt"),
+    "FROM 127.0.0.1:5957/os/nosuch:1 AS tool\nFROM configs AS final\nCOPY --from=tool /x /x\n",
+    125,
+    Cause::ImageNotFound,
+    "line 1: `FROM 127.0.0.1:5957/os/nosuch:1 AS tool`: creating build container: initializing source"
+)]
+#[case::a_registry_that_is_not_trusted(
+    include_str!("../fixtures/buildah-1.28.2/registry-untrusted.txt"),
+    "FROM 127.0.0.1:5957/os/base:1 AS tool\nFROM configs AS final\nCOPY --from=tool /x /x\n",
+    125,
+    Cause::CertificateNotTrusted,
+    "certificate signed by unknown authority; put the registry's authority into the ConfigMap"
+)]
+fn a_build_failure_says_line_instruction_and_way_out(
+    #[case] recorded: &str,
+    #[case] containerfile: &str,
+    #[case] exit_code: i32,
+    #[case] cause: Cause,
+    #[case] words: &str,
+) {
+    let failure = failure(recorded, containerfile, exit_code);
+    assert_eq!(failure.cause, cause, "{failure:?}");
+    assert!(failure.describe().contains(words), "{}", failure.describe());
+    assert!(!failure.output.iter().any(|line| line.starts_with("subprocess exited with")), "{failure:?}");
+}
+
+#[rstest]
+#[case::without_credentials(include_str!("../fixtures/buildah-1.28.2/push-anonymous.txt"), Cause::AccessDenied)]
+#[case::with_a_wrong_password(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"), Cause::AccessDenied)]
+#[case::to_nobody(include_str!("../fixtures/buildah-1.28.2/push-unreachable.txt"), Cause::NetworkFailed)]
+#[case::to_a_stranger(include_str!("../fixtures/buildah-1.28.2/push-untrusted.txt"), Cause::CertificateNotTrusted)]
+fn a_push_failure_has_a_cause(#[case] recorded: &str, #[case] cause: Cause) {
+    assert_eq!(registry_failure(recorded).0, cause);
+}
+
+#[test]
+fn a_push_failure_is_told_in_short() {
+    let (_, said) = registry_failure(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"));
+    assert!(
+        said.starts_with("checking whether a blob") && said.ends_with("unauthorized: authentication required"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_builder_that_dies_is_tried_again() {
+    let failure = Progress::default().failure(None, None);
+    assert_eq!(failure.cause, Cause::BuilderFailed);
+    assert!(!failure.cause.is_definitive());
+    assert_eq!(failure.describe(), "the builder was killed; it is tried again");
+}
+
+#[test]
+fn a_failure_of_the_configuration_layer_has_no_line() {
+    let recorded = "[1/2] STEP 2/2: ADD [\".onlay/configuration.tar\", \"/\"]\nError: building at STEP \"ADD\": no space left on device";
+    let failure = failure(recorded, "FROM configs\n", 125);
+    assert_eq!((failure.step.is_none(), failure.cause), (true, Cause::MachineFailed));
+}
+
+#[rstest]
+#[case::of_several_stages("[2/3] STEP 4/5: RUN a: b", Some((2, 4, "RUN a: b")))]
+#[case::of_one_stage("STEP 1/2: FROM x", Some((1, 1, "FROM x")))]
+#[case::of_a_command("echo STEP 1/2: x", None)]
+fn steps_are_read(#[case] line: &str, #[case] expected: Option<(usize, usize, &str)>) {
+    assert_eq!(read_step(line), expected);
+}
+
+#[test]
+fn a_step_keeps_its_last_lines() {
+    let mut progress = Progress::default();
+    progress.take("STEP 1/1: RUN yes");
+    (0..1000).for_each(|number| assert!(!progress.take(&number.to_string())));
+    assert_eq!(progress.output.len(), KEPT);
+    assert_eq!(progress.failure(None, Some(1)).output.last().map(String::as_str), Some("999"));
+}

@@ -1,0 +1,194 @@
+//! What an image is built from, and the name that follows from it.
+//!
+//! Source of the rule: the build sees the configuration as files below `/`; package managers and what they start read the
+//! places of [`SENSITIVE`], and a Containerfile can name any path. Everything else reaches the node without a new image.
+
+use std::collections::BTreeSet;
+
+use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_os_config::{Containerfile as ContainerfileEntry, ContainerfileArch};
+use onlay_api::names;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::containerfile::Containerfile;
+use crate::render::canonical_json;
+use crate::render::desired::{Desired, Owner};
+
+/// Version of the rules by which an image is made; a new one makes new images everywhere.
+const RULES: u32 = 1;
+/// Bytes of the hash that a name shows, two digits each.
+const HASH_BYTES: usize = 16;
+
+/// Places that package managers, and what they start, read: a path counts with everything below it.
+pub const SENSITIVE: [&str; 36] = [
+    "/etc/adduser.conf",
+    "/etc/apt",
+    "/etc/ca-certificates",
+    "/etc/ca-certificates.conf",
+    "/etc/containers",
+    "/etc/default/useradd",
+    "/etc/depmod.d",
+    "/etc/dnf",
+    "/etc/dpkg",
+    "/etc/dracut.conf",
+    "/etc/dracut.conf.d",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/initramfs-tools",
+    "/etc/kernel",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/login.defs",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/nsswitch.conf",
+    "/etc/ostree",
+    "/etc/passwd",
+    "/etc/pki",
+    "/etc/rhsm",
+    "/etc/rpm",
+    "/etc/selinux",
+    "/etc/shadow",
+    "/etc/ssl",
+    "/etc/sysusers.d",
+    "/etc/yum",
+    "/etc/yum.conf",
+    "/etc/yum.repos.d",
+    "/etc/zypp",
+    "/usr",
+];
+
+/// What an image is built from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Name of the MachineOSConfig.
+    pub machine_os_config: &'a str,
+    /// The base image, by digest.
+    pub base: &'a str,
+    /// Where the image is pushed, with or without a tag.
+    pub push_spec: &'a str,
+    /// The text on top of the configuration.
+    pub containerfile: Option<&'a str>,
+    /// The same, read; none if there is none or if it cannot be read.
+    pub parsed: Option<&'a Containerfile>,
+    /// The rendered configuration.
+    pub spec: &'a MachineConfigSpec,
+    /// The rendered configuration, materialised.
+    pub desired: &'a Desired,
+}
+
+/// The name of the build that makes the image: `<machineosconfig>-<32 hexadecimal digits>`.
+///
+/// Two configurations with the same name here get the same image; a difference that the build cannot see, such as a
+/// kernel argument, does not change the name.
+pub fn build_name(inputs: &Inputs<'_>) -> String {
+    let digest = Sha256::digest(canonical_json(&describe(inputs)));
+    let hash: String = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    names::build(inputs.machine_os_config, &hash)
+}
+
+fn describe(inputs: &Inputs<'_>) -> Value {
+    let desired = inputs.desired;
+    let matters = Matters::of(inputs.parsed);
+    let files = desired.files.iter().filter(|file| matters.path(&file.path)).map(|file| {
+        let contents = hex(&Sha256::digest(&file.contents));
+        json!([file.path, file.mode, owner(&file.user), owner(&file.group), contents])
+    });
+    let directories = desired.directories.iter().filter(|each| matters.path(&each.path));
+    let links = desired.links.iter().filter(|link| matters.path(&link.path));
+    let units = desired.units.iter().filter(|unit| matters.unit(&unit.name)).map(|unit| {
+        let dropins: Vec<_> = unit.dropins.iter().map(|each| json!([each.name, each.contents])).collect();
+        json!([unit.name, unit.contents, dropins])
+    });
+    json!({
+        "rules": RULES,
+        "machineOSConfig": inputs.machine_os_config,
+        "base": digest_of(inputs.base),
+        "repository": repository(inputs.push_spec),
+        "containerfile": inputs.containerfile.filter(|text| !text.trim().is_empty()),
+        "extensions": inputs.spec.extensions,
+        "kernelType": inputs.spec.kernel_type,
+        "files": files.collect::<Vec<_>>(),
+        "directories": directories
+            .map(|each| json!([each.path, each.mode, owner(&each.user), owner(&each.group)]))
+            .collect::<Vec<_>>(),
+        "links": links.map(|link| json!([link.path, link.target])).collect::<Vec<_>>(),
+        "units": units.collect::<Vec<_>>(),
+    })
+}
+
+/// Decides whether a part of the configuration can change the result of a build.
+struct Matters<'a> {
+    containerfile: Option<&'a Containerfile>,
+    literal: BTreeSet<String>,
+}
+
+impl<'a> Matters<'a> {
+    fn of(containerfile: Option<&'a Containerfile>) -> Self {
+        Self { containerfile, literal: containerfile.map(Containerfile::literal_paths).unwrap_or_default() }
+    }
+
+    fn path(&self, path: &str) -> bool {
+        SENSITIVE.iter().any(|place| is_below(path, place)) || self.literal.iter().any(|prefix| reaches(prefix, path))
+    }
+
+    fn unit(&self, name: &str) -> bool {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        self.path(&format!("/etc/systemd/system/{name}"))
+            || self.containerfile.is_some_and(|file| file.mentions(name) || file.mentions(stem))
+    }
+}
+
+/// Whether a path is a place, or lies in it.
+fn is_below(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether what a Containerfile names can touch a path: the path itself, what lies below it, what it may be completed
+/// to, or what lies around it (a command that is told a file may read the directory).
+fn reaches(literal: &str, path: &str) -> bool {
+    path.starts_with(literal) || is_below(literal, path)
+}
+
+fn owner(owner: &Owner) -> Value {
+    match owner {
+        Owner::Id(id) => json!(id),
+        Owner::Name(name) => json!(name),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn digest_of(image: &str) -> &str {
+    image.rsplit_once('@').map_or(image, |(_, digest)| digest)
+}
+
+/// The repository of an image reference: without tag and digest.
+pub fn repository(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(repository, _)| repository);
+    match image.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => image,
+    }
+}
+
+/// The Containerfile for an architecture (as Kubernetes names it): its own text if there is one, else the text for all.
+pub fn containerfile_for<'a>(entries: &'a [ContainerfileEntry], architecture: &str) -> Option<&'a str> {
+    let own = match architecture {
+        "amd64" => Some(ContainerfileArch::Amd64),
+        "arm64" => Some(ContainerfileArch::Arm64),
+        "ppc64le" => Some(ContainerfileArch::Ppc64le),
+        "s390x" => Some(ContainerfileArch::S390x),
+        _ => None,
+    };
+    let find = |wanted: ContainerfileArch| entries.iter().find(|entry| entry.containerfile_arch == wanted);
+    let entry = own.and_then(find).or_else(|| find(ContainerfileArch::NoArch))?;
+    Some(entry.content.as_str()).filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use onlay_api::machine_config::MachineConfigSpec;
+use rstest::rstest;
+
+use super::*;
+use crate::build::containerfile;
+use crate::render::desired::{DesiredFile, DesiredLink, DesiredUnit};
+
+const TEXT: &str =
+    "FROM configs AS final\nRUN apt-get install -y autofs && cat /etc/issue.d/* && systemctl enable mine.timer\n";
+
+/// Everything that a name is made from, owned.
+#[derive(Clone)]
+struct World {
+    config: &'static str,
+    base: &'static str,
+    push: &'static str,
+    text: Option<String>,
+    spec: MachineConfigSpec,
+    desired: Desired,
+}
+
+fn world() -> World {
+    World {
+        config: "worker",
+        base: "registry.example.com/os/base@sha256:aa",
+        push: "registry.example.com/os/image:latest",
+        text: Some(TEXT.to_owned()),
+        spec: MachineConfigSpec::default(),
+        desired: Desired { files: vec![file("/etc/foo")], ..Desired::default() },
+    }
+}
+
+fn file(path: &str) -> DesiredFile {
+    DesiredFile { path: path.to_owned(), mode: 0o644, user: Owner::Id(0), group: Owner::Id(0), contents: vec![1] }
+}
+
+fn unit(name: &str) -> DesiredUnit {
+    DesiredUnit { name: name.to_owned(), contents: Some("[Unit]\n".to_owned()), ..DesiredUnit::default() }
+}
+
+fn name(world: &World) -> String {
+    let parsed = world.text.as_deref().and_then(|text| containerfile::parse(text).unwrap());
+    build_name(&Inputs {
+        machine_os_config: world.config,
+        base: world.base,
+        push_spec: world.push,
+        containerfile: world.text.as_deref(),
+        parsed: parsed.as_ref(),
+        spec: &world.spec,
+        desired: &world.desired,
+    })
+}
+
+#[test]
+fn a_name_is_the_configs_name_and_32_digits() {
+    let name = name(&world());
+    let hash = name.strip_prefix("worker-").unwrap();
+    assert!(hash.len() == 32 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+}
+
+#[rstest]
+#[case::the_tag_to_push_to(|world: &mut World| world.push = "registry.example.com/os/image:other")]
+#[case::the_repository_of_the_same_base(|world: &mut World| world.base = "mirror.example.com/base@sha256:aa")]
+#[case::kernel_arguments(|world: &mut World| world.desired.kernel_arguments = vec!["a".to_owned()])]
+#[case::ssh_keys(|world: &mut World| world.desired.ssh_authorized_keys = vec!["a".to_owned()])]
+#[case::the_image_in_the_configuration(|world: &mut World| world.spec.os_image_url = Some("x".to_owned()))]
+#[case::a_file_that_nothing_reads(|world: &mut World| world.desired.files.push(file("/etc/autofs.conf")))]
+#[case::a_file_next_to_a_sensitive_one(|world: &mut World| world.desired.files.push(file("/etc/apt-listchanges")))]
+#[case::a_file_of_the_node_alone(|world: &mut World| world.desired.files.push(file("/var/lib/a")))]
+#[case::a_unit_that_nothing_names(|world: &mut World| world.desired.units.push(unit("other.service")))]
+fn no_new_image_for(#[case] change: fn(&mut World)) {
+    let mut changed = world();
+    change(&mut changed);
+    assert_eq!(name(&changed), name(&world()));
+}
+
+#[rstest]
+#[case::another_config(|world: &mut World| world.config = "infra")]
+#[case::another_base(|world: &mut World| world.base = "registry.example.com/os/base@sha256:bb")]
+#[case::another_repository(|world: &mut World| world.push = "registry.example.com/os/other:latest")]
+#[case::another_containerfile(|world: &mut World| world.text = Some(TEXT.replace("autofs", "tree")))]
+#[case::no_containerfile(|world: &mut World| world.text = None)]
+#[case::extensions(|world: &mut World| world.spec.extensions = vec!["usbguard".to_owned()])]
+#[case::a_kernel_type(|world: &mut World| world.spec.kernel_type = Some("realtime".to_owned()))]
+#[case::a_package_source(|world: &mut World| world.desired.files.push(file("/etc/apt/sources.list.d/a.list")))]
+#[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")))]
+#[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")))]
+#[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")))]
+#[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")))]
+fn a_new_image_for(#[case] change: fn(&mut World)) {
+    let mut changed = world();
+    change(&mut changed);
+    assert_ne!(name(&changed), name(&world()));
+}
+
+#[rstest]
+#[case::its_contents(|file: &mut DesiredFile| file.contents = vec![2])]
+#[case::its_mode(|file: &mut DesiredFile| file.mode = 0o600)]
+#[case::its_owner(|file: &mut DesiredFile| file.user = Owner::Name("autofs".to_owned()))]
+#[case::its_group(|file: &mut DesiredFile| file.group = Owner::Id(7))]
+fn everything_about_a_file_that_counts_counts(#[case] change: fn(&mut DesiredFile)) {
+    let mut one = world();
+    one.desired.files.push(file("/etc/apt/a"));
+    let mut other = one.clone();
+    change(other.desired.files.last_mut().unwrap());
+    assert_ne!(name(&one), name(&other));
+}
+
+#[test]
+fn a_link_that_counts_counts() {
+    let mut one = world();
+    let (user, group) = (Owner::Id(0), Owner::Id(0));
+    one.desired.links.push(DesiredLink { path: "/etc/ssl/a".to_owned(), target: "b".to_owned(), user, group });
+    assert_ne!(name(&one), name(&world()));
+}
+
+#[rstest]
+#[case::tag("host:5000/a/b:tag", "host:5000/a/b")]
+#[case::digest("host:5000/a/b@sha256:aa", "host:5000/a/b")]
+#[case::both("host/a:tag@sha256:aa", "host/a")]
+#[case::port_only("host:5000/a", "host:5000/a")]
+fn a_repository_has_neither_tag_nor_digest(#[case] image: &str, #[case] expected: &str) {
+    assert_eq!(repository(image), expected);
+}
+
+#[rstest]
+#[case::for_all("arm64", &[(ContainerfileArch::NoArch, "a")], Some("a"))]
+#[case::its_own_first("arm64", &[(ContainerfileArch::NoArch, "a"), (ContainerfileArch::Arm64, "b")], Some("b"))]
+#[case::only_of_others("arm64", &[(ContainerfileArch::Amd64, "a")], None)]
+#[case::of_an_unknown_architecture("riscv64", &[(ContainerfileArch::NoArch, "a")], Some("a"))]
+#[case::blank("amd64", &[(ContainerfileArch::NoArch, " \n")], None)]
+fn the_containerfile_is_chosen_by_architecture(
+    #[case] architecture: &str,
+    #[case] entries: &[(ContainerfileArch, &str)],
+    #[case] expected: Option<&str>,
+) {
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(arch, content)| ContainerfileEntry { containerfile_arch: *arch, content: (*content).to_owned() })
+        .collect();
+    assert_eq!(containerfile_for(&entries, architecture), expected);
+}

@@ -1,0 +1,97 @@
+//! What is to be done for a MachineOSConfig.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use onlay_api::machine_os_build::{MachineOSBuild, MachineOSBuildStatus};
+use onlay_api::machine_os_config::MachineOSConfigStatus;
+
+use crate::build::pull_secret::Hidden;
+
+/// What is to be done, in this order, and when to look again if nothing changes before.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// Writes, in order; each one only if the ones before succeeded.
+    pub actions: Vec<Action>,
+    /// When to look again.
+    pub again: Option<Timestamp>,
+}
+
+/// A write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Make a build.
+    CreateBuild(Box<MachineOSBuild>),
+    /// Delete a build, and with it what it owns.
+    DeleteBuild {
+        /// Name of the build.
+        name: String,
+        /// Uid of the build, so that no other one of that name is hit.
+        uid: String,
+    },
+    /// Write the status of a build.
+    BuildStatus {
+        /// Name of the build.
+        name: String,
+        /// The whole status.
+        status: Box<MachineOSBuildStatus>,
+    },
+    /// Make the ConfigMap of a build.
+    CreateConfigMap(Box<ConfigMap>),
+    /// Make the Job of a build.
+    CreateJob(Box<Job>),
+    /// Delete a Job with its pods.
+    DeleteJob(String),
+    /// Delete a ConfigMap.
+    DeleteConfigMap(String),
+    /// Write the status of the MachineOSConfig.
+    ConfigStatus(Box<MachineOSConfigStatus>),
+    /// Set annotations of the MachineOSConfig, or remove them.
+    Annotate(BTreeMap<&'static str, Option<String>>),
+    /// Write the secret that nodes pull with.
+    NodeSecret(Box<Hidden<Secret>>),
+    /// Tell people.
+    Tell(Event),
+}
+
+/// Something to tell people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The object that it is about.
+    pub on: Object,
+    /// Whether something needs a person.
+    pub warning: bool,
+    /// One word for programs.
+    pub reason: &'static str,
+    /// Words for people.
+    pub note: String,
+}
+
+/// An object that an Event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// The MachineOSConfig.
+    Config,
+    /// A build, by name.
+    Build(String),
+}
+
+impl Decision {
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn tell(&mut self, on: Object, reason: &'static str, note: impl Into<String>) {
+        self.act(Action::Tell(Event { on, warning: false, reason, note: note.into() }));
+    }
+
+    pub(super) fn warn(&mut self, on: Object, reason: &'static str, note: impl Into<String>) {
+        self.act(Action::Tell(Event { on, warning: true, reason, note: note.into() }));
+    }
+
+    pub(super) fn look_again(&mut self, at: Timestamp) {
+        self.again = Some(self.again.map_or(at, |earlier| earlier.min(at)));
+    }
+}

@@ -1,0 +1,227 @@
+//! The next step of a MachineOSConfig: make a build, follow its Job, serve its image, give it up, try it again.
+//!
+//! Source of the rules: the compatible API. A build is named after everything that its image depends on, so a build of the
+//! right name is the right build. Exactly one condition of a build is True, and Succeeded, Interrupted and Failed are
+//! final: what shall be tried again is a new object.
+
+mod decision;
+mod observed;
+mod run;
+mod serve;
+mod start;
+mod status;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use onlay_api::conditions::BuildConditionType;
+use onlay_api::machine_os_build::MachineOSBuild;
+use onlay_api::names;
+
+pub use decision::{Action, Decision, Event, Object};
+pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed};
+pub use run::word_is_lost;
+
+use super::job::job_name;
+use super::spec::Failure;
+use run::Run;
+use status::Turn;
+use target::Target;
+
+/// Annotation on a MachineOSBuild: a digest of the credentials that it was given.
+pub const CREDENTIALS_ANNOTATION: &str = "onlay.dev/credentials";
+
+/// How soon something that is not watched is looked at again.
+const POLL: SignedDuration = SignedDuration::from_secs(10);
+/// How soon an object that is on its way out is looked at again.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
+
+/// Whether the last try of a build failed.
+pub fn has_failed(build: &MachineOSBuild) -> bool {
+    status::final_condition(build) == Some(BuildConditionType::Failed)
+}
+
+/// Whether a person asks to build once more.
+pub fn rebuild_is_asked(config: &onlay_api::machine_os_config::MachineOSConfig) -> bool {
+    config.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REBUILD_ANNOTATION))
+}
+
+/// The next step of a MachineOSConfig.
+pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
+    let mut decision = Decision::default();
+    if observed.config.metadata.deletion_timestamp.is_some() {
+        return decision;
+    }
+    match Target::of(observed) {
+        Ok(target) => {
+            interrupt_others(observed, &target, now, &mut decision);
+            follow(observed, &target, now, &mut decision);
+        }
+        Err(obstacle) => {
+            serve::wait(observed, &obstacle, None, now, &mut decision);
+            decision.look_again(now + POLL);
+        }
+    }
+    decision
+}
+
+/// Gives up the builds of earlier inputs.
+fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
+    for other in observed.builds.iter().filter(|build| build.name() != target.name) {
+        let message = format!("given up for {}, since what the image is built from has changed", target.name);
+        let turn = Turn { type_: BuildConditionType::Interrupted, reason: "Superseded", message, image: None };
+        if other.build.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        if let Some(status) = status::turn(other.build, turn, &observed.settings.namespace, now) {
+            let name = other.name().to_owned();
+            if other.job.is_some() {
+                decision.act(Action::DeleteJob(job_name(&name)));
+            }
+            decision.act(Action::DeleteConfigMap(job_name(&name)));
+            let note = format!("{name} is given up for {}", target.name);
+            decision.act(Action::BuildStatus { name, status: Box::new(status) });
+            decision.tell(Object::Config, "BuildInterrupted", note);
+        }
+    }
+}
+
+/// Goes on with the build of the target.
+fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
+    let Some(build) = observed.builds.iter().find(|build| build.name() == target.name) else {
+        return start::build(observed, target, now, decision);
+    };
+    if build.build.metadata.deletion_timestamp.is_some() {
+        serve::building(observed, target, "the build before is being deleted", now, decision);
+        return decision.look_again(now + SOON);
+    }
+    let finished = status::final_condition(build.build);
+    if finished.is_some() && rebuild_is_asked(observed.config) {
+        return again(observed, target, build, "a person asked to build once more", now, decision);
+    }
+    match finished {
+        Some(BuildConditionType::Succeeded) => {
+            let image = build.build.status.as_ref().and_then(|status| status.digested_image_push_spec.as_deref());
+            serve::image(observed, target, image.unwrap_or_default(), now, decision);
+        }
+        Some(BuildConditionType::Failed) if credentials_changed(observed, build) => {
+            again(observed, target, build, "the secrets or registry authorities have changed", now, decision);
+        }
+        Some(BuildConditionType::Failed) => {
+            let message = status::message(build.build, BuildConditionType::Failed);
+            serve::failed(observed, target, message, now, decision);
+            decision.look_again(now + POLL);
+        }
+        Some(_) => again(observed, target, build, "it was given up before, and is wanted again", now, decision),
+        None => advance(observed, target, build, now, decision),
+    }
+}
+
+/// Deletes a build that has ended; the next look makes it anew.
+fn again(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    build: &Build<'_>,
+    why: &str,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    let (name, uid) = (build.name().to_owned(), build.build.metadata.uid.clone().unwrap_or_default());
+    let ended = status::final_condition(build.build).map(status::name).unwrap_or_default();
+    decision.tell(Object::Config, "BuildRepeated", format!("{name} ({ended}) is made anew: {why}"));
+    if build.job.is_some() {
+        decision.act(Action::DeleteJob(job_name(&name)));
+    }
+    decision.act(Action::DeleteBuild { name, uid });
+    serve::building(observed, target, &format!("made anew: {why}"), now, decision);
+}
+
+fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
+    let annotations = build.build.metadata.annotations.as_ref();
+    let given = annotations.and_then(|annotations| annotations.get(CREDENTIALS_ANNOTATION));
+    observed.credentials.fingerprint(observed.settings).is_ok_and(|now| given.is_some_and(|given| *given != now))
+}
+
+/// Goes on with a build that has not ended.
+fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
+    if rebuild_is_asked(observed.config) {
+        decision.act(Action::Annotate(BTreeMap::from([(names::REBUILD_ANNOTATION, None)])));
+    }
+    if let Some(failure) = &target.refusal {
+        return fail(observed, target, build, failure, now, decision);
+    }
+    match run::of(build, now) {
+        Run::None => start::job(observed, target, build, now, decision),
+        Run::Leaving | Run::Ending => decision.look_again(now + SOON),
+        Run::Lost => {
+            decision.tell(Object::Config, "BuildRepeated", "what the build pushed is not known; its Job runs again");
+            decision.act(Action::DeleteJob(job_name(build.name())));
+            decision.look_again(now + SOON);
+        }
+        Run::Waiting(message) => {
+            let turn = Turn { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None };
+            going(observed, target, build, turn, now, decision);
+        }
+        Run::Building(message) => {
+            let turn = Turn { type_: BuildConditionType::Building, reason: "Building", message, image: None };
+            going(observed, target, build, turn, now, decision);
+        }
+        Run::Pushed(image) => {
+            let message = format!("pushed {image}");
+            let turn =
+                Turn { type_: BuildConditionType::Succeeded, reason: "Ready", message, image: Some(image.clone()) };
+            end(observed, build, turn, now, decision);
+            decision.tell(Object::Config, "BuildSucceeded", format!("{} is {image}", build.name()));
+            serve::image(observed, target, &image, now, decision);
+        }
+        Run::Failed(failure) => fail(observed, target, build, &failure, now, decision),
+    }
+}
+
+fn going(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    build: &Build<'_>,
+    turn: Turn<'_>,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    let message = turn.message.clone();
+    if let Some(status) = status::turn(build.build, turn, &observed.settings.namespace, now) {
+        decision.act(Action::BuildStatus { name: build.name().to_owned(), status: Box::new(status) });
+    }
+    serve::building(observed, target, &message, now, decision);
+}
+
+fn fail(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    build: &Build<'_>,
+    failure: &Failure,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    let message = failure.describe();
+    let turn = Turn {
+        type_: BuildConditionType::Failed,
+        reason: failure.cause.as_str(),
+        message: message.clone(),
+        image: None,
+    };
+    end(observed, build, turn, now, decision);
+    decision.warn(Object::Config, "BuildFailed", format!("{}: {message}", build.name()));
+    decision.warn(Object::Build(build.name().to_owned()), "BuildFailed", message.clone());
+    serve::failed(observed, target, &message, now, decision);
+}
+
+/// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.
+fn end(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
+    decision.act(Action::DeleteConfigMap(job_name(build.name())));
+    if let Some(status) = status::turn(build.build, turn, &observed.settings.namespace, now) {
+        decision.act(Action::BuildStatus { name: build.name().to_owned(), status: Box::new(status) });
+    }
+}

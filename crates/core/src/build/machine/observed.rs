@@ -1,0 +1,155 @@
+//! What is known when the next step of a MachineOSConfig is decided.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use onlay_api::machine_config::MachineConfig;
+use onlay_api::machine_config_pool::MachineConfigPool;
+use onlay_api::machine_os_build::MachineOSBuild;
+use onlay_api::machine_os_config::MachineOSConfig;
+
+use crate::build::Settings;
+use crate::build::pull_secret::RegistryEntry;
+
+/// What is known when the next step of a MachineOSConfig is decided.
+#[derive(Debug, Clone)]
+pub struct Observed<'a> {
+    /// The MachineOSConfig.
+    pub config: &'a MachineOSConfig,
+    /// Its pool.
+    pub pool: Option<&'a MachineConfigPool>,
+    /// The configuration that the pool is told to reach.
+    pub rendered: Option<&'a MachineConfig>,
+    /// The base image.
+    pub base: Base,
+    /// Architecture of the pool's nodes, as Kubernetes names it.
+    pub architecture: &'a str,
+    /// What the build needs to talk to registries.
+    pub credentials: Credentials,
+    /// Every build of the MachineOSConfig.
+    pub builds: Vec<Build<'a>>,
+    /// The credentials that nodes need for the image, if the build's secrets have any.
+    pub node_entry: Option<RegistryEntry>,
+    /// The secret that was derived for the nodes.
+    pub node_secret: Option<&'a Secret>,
+    /// Settings of the controller.
+    pub settings: &'a Settings,
+}
+
+/// The base image, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// It cannot be said which one it is, or its digest could not be found.
+    Unknown {
+        /// Why, in words.
+        why: String,
+    },
+    /// It is known.
+    Known {
+        /// The image as it was asked for, perhaps by a tag.
+        asked: String,
+        /// The image by digest.
+        image: String,
+        /// Why nothing can be built on it; none if it can.
+        fault: Option<String>,
+    },
+}
+
+/// What a build needs to talk to registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The secret to push with.
+    pub push: Material,
+    /// The secret to pull with, if the MachineOSConfig names one.
+    pub pull: Option<Material>,
+    /// The ConfigMap of registry authorities, if the controller is told to use one.
+    pub authorities: Option<Material>,
+}
+
+/// A Secret or ConfigMap that a build needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub state: MaterialState,
+}
+
+/// What is in a Secret or ConfigMap that a build needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaterialState {
+    /// The object does not exist.
+    Missing,
+    /// The object cannot be used.
+    Unusable {
+        /// Why, in words.
+        why: String,
+    },
+    /// The object can be used.
+    Usable {
+        /// A digest of its contents.
+        digest: String,
+    },
+}
+
+/// A build, and what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Build<'a> {
+    /// The build.
+    pub build: &'a MachineOSBuild,
+    /// Its Job.
+    pub job: Option<&'a Job>,
+    /// The Job's pods.
+    pub pods: Vec<&'a Pod>,
+    /// The image that the registry has for the build's tag, by digest; looked up only where the pod's word is lost.
+    pub pushed: Option<String>,
+}
+
+impl Build<'_> {
+    /// The name of the build.
+    pub fn name(&self) -> &str {
+        self.build.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+impl Credentials {
+    /// A digest of everything a build is given; none, and the first problem in words, if something is not usable.
+    pub(super) fn fingerprint(&self, settings: &Settings) -> Result<String, String> {
+        let mut digests = Vec::new();
+        for (material, role) in self.each() {
+            match &material.state {
+                MaterialState::Usable { digest } => digests.push(digest.as_str()),
+                MaterialState::Missing => return Err(missing(material, role, settings)),
+                MaterialState::Unusable { why } => {
+                    let Material { name, .. } = material;
+                    return Err(format!("{} {}/{name} ({}) {why}", role.kind, settings.namespace, role.field));
+                }
+            }
+        }
+        Ok(digests.join("."))
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Material, Role)> {
+        let push = Role { kind: "Secret", field: "spec.renderedImagePushSecret" };
+        let pull = Role { kind: "Secret", field: "spec.baseImagePullSecret" };
+        let authorities = Role { kind: "ConfigMap", field: "flag --registry-ca-configmap" };
+        let optional = [(&self.pull, pull), (&self.authorities, authorities)];
+        let optional = optional.into_iter().filter_map(|(material, role)| Some((material.as_ref()?, role)));
+        std::iter::once((&self.push, push)).chain(optional)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Role {
+    kind: &'static str,
+    field: &'static str,
+}
+
+fn missing(material: &Material, role: Role, settings: &Settings) -> String {
+    let (Material { name, .. }, namespace) = (material, &settings.namespace);
+    let create = if role.kind == "Secret" {
+        format!("kubectl create secret docker-registry {name} -n {namespace} --docker-server=… --docker-username=…")
+    } else {
+        format!("kubectl create configmap {name} -n {namespace} --from-file=ca.crt=…")
+    };
+    format!("{} {namespace}/{name} ({}) does not exist; create it: `{create}`", role.kind, role.field)
+}

@@ -1,0 +1,149 @@
+//! How far a Job is.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+
+use super::observed::Build;
+use crate::build::job::{CONTAINER, RETRIES};
+use crate::build::spec::{Cause, Failure, Outcome};
+
+/// How long the last word of a pod may take to arrive after its Job has ended.
+const GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How far a Job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Run {
+    /// It does not exist.
+    None,
+    /// It is on its way out, or belongs to an earlier build of the name.
+    Leaving,
+    /// It waits for its pod.
+    Waiting(String),
+    /// Its pod is building.
+    Building(String),
+    /// It has ended, and its pod's last word may still arrive.
+    Ending,
+    /// It has pushed an image.
+    Pushed(String),
+    /// It has failed for good.
+    Failed(Failure),
+    /// It says that it succeeded, and nobody knows what it pushed.
+    Lost,
+}
+
+/// Reads how far the Job of a build is.
+pub(super) fn of(build: &Build<'_>, now: Timestamp) -> Run {
+    let Some(job) = build.job else { return Run::None };
+    if job.metadata.deletion_timestamp.is_some() || !is_owned(job, build) {
+        return Run::Leaving;
+    }
+    if let Some(ended) = condition(job, "Complete") {
+        return match (last_word(build), &build.pushed) {
+            (Some(Outcome::Pushed { image }), _) => Run::Pushed(image),
+            (_, Some(image)) => Run::Pushed(image.clone()),
+            _ if is_recent(ended, now) => Run::Ending,
+            _ => Run::Lost,
+        };
+    }
+    if let Some(ended) = condition(job, "Failed") {
+        return match last_word(build) {
+            Some(Outcome::Failed(failure)) => Run::Failed(failure),
+            _ if is_recent(ended, now) => Run::Ending,
+            _ => Run::Failed(without_word(ended, build)),
+        };
+    }
+    match newest(build) {
+        Some(pod) => of_pod(pod, attempts(job, build)),
+        None => Run::Waiting("the Job has no pod yet".to_owned()),
+    }
+}
+
+/// Whether the pod's word is missing, so that the registry should be asked what was pushed.
+pub fn word_is_lost(build: &Build<'_>) -> bool {
+    build.job.is_some_and(|job| condition(job, "Complete").is_some()) && last_word(build).is_none()
+}
+
+fn is_owned(job: &Job, build: &Build<'_>) -> bool {
+    let mut owners = job.metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(&owner.uid) == build.build.metadata.uid.as_ref())
+}
+
+fn condition<'a>(job: &'a Job, type_: &str) -> Option<&'a JobCondition> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
+}
+
+fn is_recent(ended: &JobCondition, now: Timestamp) -> bool {
+    ended.last_transition_time.as_ref().is_some_and(|at| now.duration_since(at.0) < GRACE)
+}
+
+fn newest<'a>(build: &Build<'a>) -> Option<&'a Pod> {
+    build.pods.iter().copied().max_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()))
+}
+
+/// What the newest pod that has ended left as its message.
+fn last_word(build: &Build<'_>) -> Option<Outcome> {
+    let mut ended: Vec<_> = build.pods.iter().filter_map(|pod| state(pod)?.terminated.as_ref()).collect();
+    ended.sort_by_key(|terminated| terminated.finished_at.clone());
+    ended.iter().rev().find_map(|terminated| Outcome::from_message(terminated.message.as_deref()?))
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER)
+}
+
+fn state(pod: &Pod) -> Option<&ContainerState> {
+    container(pod)?.state.as_ref()
+}
+
+/// What there is to say about earlier tries.
+fn attempts(job: &Job, build: &Build<'_>) -> String {
+    let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default();
+    if failed == 0 {
+        return String::new();
+    }
+    let before = match last_word(build) {
+        Some(Outcome::Failed(failure)) => format!("; the last one failed: {}", failure.describe()),
+        _ => String::new(),
+    };
+    format!(" (try {} of {}{before})", failed + 1, RETRIES + 1)
+}
+
+fn of_pod(pod: &Pod, attempts: String) -> Run {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let state = state(pod);
+    if state.is_some_and(|state| state.running.is_some()) {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+        return Run::Building(format!("pod {name} builds on node {node}{attempts}"));
+    }
+    if state.is_some_and(|state| state.terminated.is_some()) {
+        return Run::Waiting(format!("pod {name} has ended; the Job decides what follows{attempts}"));
+    }
+    Run::Waiting(format!("pod {name} waits: {}{attempts}", obstacle(pod)))
+}
+
+/// What a pod waits for.
+fn obstacle(pod: &Pod) -> String {
+    let waiting = state(pod).and_then(|state| state.waiting.as_ref());
+    if let Some(waiting) = waiting {
+        let words = [waiting.reason.as_deref(), waiting.message.as_deref()];
+        return words.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    }
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut unmet = conditions.filter(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    unmet.find_map(|condition| condition.message.clone()).unwrap_or_else(|| "it is about to start".to_owned())
+}
+
+/// The failure of a Job whose pod has left no word.
+fn without_word(ended: &JobCondition, build: &Build<'_>) -> Failure {
+    let reason = ended.reason.as_deref().unwrap_or("Failed");
+    let said = ended.message.as_deref().unwrap_or_default();
+    let code = newest(build).and_then(state).and_then(|state| state.terminated.as_ref());
+    let code = code.map(|terminated| match &terminated.reason {
+        Some(reason) => format!("; its last pod ended with exit code {} ({reason})", terminated.exit_code),
+        None => format!("; its last pod ended with exit code {}", terminated.exit_code),
+    });
+    let cause = if reason == "DeadlineExceeded" { Cause::MachineFailed } else { Cause::BuilderFailed };
+    Failure::new(cause, format!("the Job ended with {reason}: {said}{}", code.unwrap_or_default()))
+}

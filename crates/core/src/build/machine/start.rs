@@ -1,0 +1,164 @@
+//! The beginning of a build: its object, its ConfigMap, its Job.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use flate2::{Compression, GzBuilder};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use onlay_api::conditions::{self, BuildConditionType, ConditionStatus, OSConfigConditionType};
+use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_os_build::{MachineOSBuild, MachineOSBuildSpec, OSConfigReference, RenderedConfigReference};
+use onlay_api::names;
+
+use super::decision::{Action, Decision, Object};
+use super::observed::{Build, Observed};
+use super::status::Turn;
+use super::target::{Obstacle, Target};
+use super::{CREDENTIALS_ANNOTATION, POLL, rebuild_is_asked, serve};
+use crate::build::base::{ASKED_ANNOTATION, RESOLVED_ANNOTATION};
+use crate::build::inputs::repository;
+use crate::build::job::{self, Parts};
+use crate::build::spec::{Cause, Failure, Spec};
+
+/// Largest ConfigMap that is made, in bytes of contents; the API server takes one MiB with everything around it.
+const MAX_CONFIG_MAP: usize = 1_000_000;
+
+/// Makes the build of the target, if it can begin.
+pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
+    if let Some(image) = served(observed, target) {
+        return serve::image(observed, target, image, now, decision);
+    }
+    let credentials = match observed.credentials.fingerprint(observed.settings) {
+        Ok(credentials) => credentials,
+        Err(_) if target.refusal.is_some() => String::new(),
+        Err(message) => {
+            let obstacle = Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
+            serve::wait(observed, &obstacle, Some(target), now, decision);
+            return decision.look_again(now + POLL);
+        }
+    };
+    decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials))));
+    let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
+    if rebuild_is_asked(observed.config) {
+        annotations.insert(names::REBUILD_ANNOTATION, None);
+    }
+    decision.act(Action::Annotate(annotations));
+    let note = format!("{} builds {} on {}", target.name, target.rendered, target.base);
+    decision.tell(Object::Config, "BuildStarted", note);
+    serve::building(observed, target, "the build begins", now, decision);
+}
+
+/// The image that is served already for this very target, although its build was deleted.
+fn served<'a>(observed: &Observed<'a>, target: &Target<'_>) -> Option<&'a str> {
+    let status = observed.config.status.as_ref()?;
+    let of_target = status.machine_os_build.as_ref().is_some_and(|build| build.name == target.name);
+    let ready = conditions::is_true(&status.conditions, OSConfigConditionType::ImageReady);
+    let usable = of_target && ready && !rebuild_is_asked(observed.config);
+    status.current_image_pull_spec.as_deref().filter(|_| usable)
+}
+
+fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String) -> MachineOSBuild {
+    let config = observed.config;
+    let config_name = config.metadata.name.clone().unwrap_or_default();
+    let pool = &config.spec.machine_config_pool.name;
+    let labels = [
+        (names::ON_CLUSTER_LAYERING_LABEL, String::new()),
+        (names::RENDERED_MACHINE_CONFIG_LABEL, job::label_value(target.rendered)),
+        (names::TARGET_POOL_LABEL, job::label_value(pool)),
+    ];
+    let annotations = [
+        (names::MACHINE_OS_CONFIG_ANNOTATION, config_name.clone()),
+        (ASKED_ANNOTATION, target.asked.to_owned()),
+        (RESOLVED_ANNOTATION, target.base.to_owned()),
+        (CREDENTIALS_ANNOTATION, credentials),
+    ];
+    let spec = MachineOSBuildSpec {
+        machine_config: RenderedConfigReference { name: target.rendered.to_owned() },
+        machine_os_config: OSConfigReference { name: config_name.clone() },
+        rendered_image_push_spec: push_spec(observed, target),
+    };
+    let mut build = MachineOSBuild::new(&target.name, spec);
+    build.metadata = ObjectMeta {
+        name: Some(target.name.clone()),
+        labels: Some(labels.map(|(key, value)| (key.to_owned(), value)).into()),
+        annotations: Some(annotations.map(|(key, value)| (key.to_owned(), value)).into()),
+        owner_references: Some(vec![OwnerReference {
+            api_version: format!("{}/{}", names::GROUP, names::VERSION),
+            kind: "MachineOSConfig".to_owned(),
+            name: config_name,
+            uid: config.metadata.uid.clone().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        }]),
+        ..ObjectMeta::default()
+    };
+    build
+}
+
+fn push_spec(observed: &Observed<'_>, target: &Target<'_>) -> String {
+    format!("{}:{}", repository(&observed.config.spec.rendered_image_push_spec), target.name)
+}
+
+/// Makes ConfigMap and Job of a build.
+pub(super) fn job(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    build: &Build<'_>,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    if let Err(message) = observed.credentials.fingerprint(observed.settings) {
+        let obstacle = Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
+        serve::wait(observed, &obstacle, Some(target), now, decision);
+        return decision.look_again(now + POLL);
+    }
+    let spec = Spec {
+        build: build.name().to_owned(),
+        rendered: target.rendered.to_owned(),
+        base: target.base.to_owned(),
+        target: build.build.spec.rendered_image_push_spec.clone(),
+        containerfile: target.containerfile.map(str::to_owned),
+    };
+    let config = &observed.config.spec;
+    let push_secret = config.rendered_image_push_secret.name.as_str();
+    let parts = Parts {
+        build: build.build,
+        spec: &spec,
+        pool: &config.machine_config_pool.name,
+        architecture: observed.architecture,
+        pull_secret: config.base_image_pull_secret.as_ref().map_or(push_secret, |secret| &secret.name),
+        push_secret,
+        settings: observed.settings,
+    };
+    match config_map(&parts, target.spec) {
+        Ok(config_map) => {
+            decision.act(Action::CreateConfigMap(Box::new(config_map)));
+            decision.act(Action::CreateJob(Box::new(job::job(&parts))));
+            let message = "the Job is made, and its pod is awaited".to_owned();
+            let turn = Turn { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None };
+            super::going(observed, target, build, turn, now, decision);
+        }
+        Err(failure) => super::fail(observed, target, build, &failure, now, decision),
+    }
+}
+
+fn config_map(parts: &Parts<'_>, spec: &MachineConfigSpec) -> Result<ConfigMap, Failure> {
+    let refuse = |why: String| Failure::new(Cause::InputRefused, why);
+    let packed = pack(spec).map_err(|error| refuse(format!("the configuration cannot be packed: {error}")))?;
+    if packed.len() > MAX_CONFIG_MAP {
+        return Err(refuse(format!(
+            "the rendered configuration has {} bytes when packed, and a build takes at most {MAX_CONFIG_MAP}; move large \
+             files into the Containerfile",
+            packed.len()
+        )));
+    }
+    job::config_map(parts, packed).map_err(|error| refuse(format!("the build cannot be described: {error}")))
+}
+
+fn pack(spec: &MachineConfigSpec) -> std::io::Result<Vec<u8>> {
+    let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    packer.write_all(&serde_json::to_vec(spec)?)?;
+    packer.finish()
+}

@@ -1,0 +1,101 @@
+//! The status of a build: exactly one condition is True, and a final one is never touched again.
+
+use jiff::{SignedDuration, Timestamp};
+use onlay_api::conditions::{self, BuildConditionType, ConditionType};
+use onlay_api::machine_os_build::{BuilderReference, MachineOSBuild, MachineOSBuildStatus};
+use onlay_api::reference::ObjectStatusReference;
+
+use crate::build::job::job_name;
+
+/// Conditions that end a build.
+const FINAL: [BuildConditionType; 3] =
+    [BuildConditionType::Succeeded, BuildConditionType::Interrupted, BuildConditionType::Failed];
+
+/// The final condition that a build has reached.
+pub(super) fn final_condition(build: &MachineOSBuild) -> Option<BuildConditionType> {
+    let conditions = &build.status.as_ref()?.conditions;
+    FINAL.into_iter().find(|type_| conditions::is_true(conditions, *type_))
+}
+
+/// The message of a condition of a build.
+pub(super) fn message(build: &MachineOSBuild, type_: BuildConditionType) -> &str {
+    let conditions = build.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions::find(conditions, type_).map(|condition| condition.message.as_str()).unwrap_or_default()
+}
+
+/// The state a build comes into.
+pub(super) struct Turn<'a> {
+    /// The condition that is True.
+    pub(super) type_: BuildConditionType,
+    /// Why: one word.
+    pub(super) reason: &'a str,
+    /// Why: words for people.
+    pub(super) message: String,
+    /// The image, if it was pushed.
+    pub(super) image: Option<String>,
+}
+
+/// The status of a build in a new state; none if it is in that state already, or in a final one.
+pub(super) fn turn(
+    build: &MachineOSBuild,
+    turn: Turn<'_>,
+    namespace: &str,
+    now: Timestamp,
+) -> Option<MachineOSBuildStatus> {
+    if final_condition(build).is_some() {
+        return None;
+    }
+    let old = build.status.clone().unwrap_or_default();
+    let mut new = old.clone();
+    let generation = build.metadata.generation;
+    for type_ in BuildConditionType::ALL {
+        if *type_ == turn.type_ {
+            conditions::set(&mut new.conditions, *type_, true, turn.reason, turn.message.clone(), now, generation);
+        } else {
+            let (reason, message) = not(*type_);
+            conditions::set(&mut new.conditions, *type_, false, reason, message, now, generation);
+        }
+    }
+    let start = *new.build_start.get_or_insert(now);
+    if FINAL.contains(&turn.type_) {
+        // The schema wants the end after the start, and times are whole seconds.
+        new.build_end = Some(now.max(start + SignedDuration::from_secs(1)));
+    }
+    new.digested_image_push_spec = turn.image.or(new.digested_image_push_spec);
+    if new.builder.is_none() {
+        let name = build.metadata.name.as_deref().unwrap_or_default();
+        new.builder = Some(builder(name, namespace));
+        new.related_objects = vec![object("", "configmaps", name, namespace)];
+    }
+    (new != old).then_some(new)
+}
+
+fn builder(build: &str, namespace: &str) -> BuilderReference {
+    let job = Some(object("batch", "jobs", build, namespace));
+    BuilderReference { image_builder_type: "Job".to_owned(), job }
+}
+
+fn object(group: &str, resource: &str, build: &str, namespace: &str) -> ObjectStatusReference {
+    ObjectStatusReference {
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: job_name(build),
+    }
+}
+
+/// Reason and message of a condition that is False.
+fn not(type_: BuildConditionType) -> (&'static str, &'static str) {
+    match type_ {
+        BuildConditionType::Prepared => ("NotPrepared", "the build does not wait"),
+        BuildConditionType::Building => ("NotBuilding", "no pod is building"),
+        BuildConditionType::Succeeded => ("NotSucceeded", "no image was pushed"),
+        BuildConditionType::Interrupted => ("NotInterrupted", "the build was not given up"),
+        BuildConditionType::Failed => ("NotFailed", "the build has not failed"),
+    }
+}
+
+/// The condition that is True, as text.
+pub(super) fn name(type_: BuildConditionType) -> &'static str {
+    type_.as_str()
+}

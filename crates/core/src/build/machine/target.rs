@@ -1,0 +1,117 @@
+//! The build that a MachineOSConfig should have now.
+
+use std::borrow::Cow;
+
+use onlay_api::conditions::ConditionStatus;
+use onlay_api::machine_config::MachineConfigSpec;
+
+use super::observed::{Base, Observed};
+use crate::build::containerfile::{self, Containerfile};
+use crate::build::inputs::{self, Inputs};
+use crate::build::spec::{Cause, Failure};
+use crate::render::desired;
+
+/// The build that a MachineOSConfig should have now.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    /// Name of the build.
+    pub(super) name: String,
+    /// Name of the rendered configuration.
+    pub(super) rendered: &'a str,
+    /// The rendered configuration.
+    pub(super) spec: &'a MachineConfigSpec,
+    /// The base image as it was asked for.
+    pub(super) asked: &'a str,
+    /// The base image by digest.
+    pub(super) base: &'a str,
+    /// The user's Containerfile.
+    pub(super) containerfile: Option<&'a str>,
+    /// Why the build would be in vain.
+    pub(super) refusal: Option<Failure>,
+}
+
+/// Why it cannot be said what should be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// Whether the MachineOSConfig is wrong, or is just not known to be right yet.
+    pub(super) valid: ConditionStatus,
+    /// One word.
+    pub(super) reason: &'static str,
+    /// Words for people.
+    pub(super) message: Cow<'static, str>,
+}
+
+impl Obstacle {
+    pub(super) fn new(valid: ConditionStatus, reason: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { valid, reason, message: message.into() }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// The build that should be there, or what stands in the way of saying so.
+    pub(super) fn of(observed: &'a Observed<'_>) -> Result<Self, Obstacle> {
+        let config = observed.config;
+        let pool = &config.spec.machine_config_pool.name;
+        if observed.pool.is_none() {
+            let message = format!("MachineConfigPool {pool} does not exist; create it");
+            return Err(Obstacle::new(ConditionStatus::False, "PoolMissing", message));
+        }
+        let rendered = observed.rendered.ok_or_else(|| {
+            let message = format!("MachineConfigPool {pool} has no rendered configuration yet; its conditions say why");
+            Obstacle::new(ConditionStatus::Unknown, "NotRendered", message)
+        })?;
+        let (asked, base, fault) = match &observed.base {
+            Base::Known { asked, image, fault } => (asked, image, fault),
+            Base::Unknown { why } => {
+                return Err(Obstacle::new(ConditionStatus::False, "BaseImageUnknown", why.clone()));
+            }
+        };
+        let desired = desired::of(&rendered.spec)
+            .map_err(|error| Obstacle::new(ConditionStatus::False, "ConfigurationUnusable", error.to_string()))?;
+        let text = inputs::containerfile_for(&config.spec.container_file, observed.architecture);
+        let (parsed, unreadable) = read(text);
+        let name = inputs::build_name(&Inputs {
+            machine_os_config: config.metadata.name.as_deref().unwrap_or_default(),
+            base,
+            push_spec: &config.spec.rendered_image_push_spec,
+            containerfile: text,
+            parsed: parsed.as_ref(),
+            spec: &rendered.spec,
+            desired: &desired,
+        });
+        let not_ostree = fault.as_ref().map(|fault| Failure::new(Cause::BaseImageNotOstree, fault));
+        Ok(Self {
+            name,
+            rendered: rendered.metadata.name.as_deref().unwrap_or_default(),
+            spec: &rendered.spec,
+            asked,
+            base,
+            containerfile: text,
+            refusal: not_ostree.or(unreadable).or_else(|| unsupported(&rendered.spec)),
+        })
+    }
+}
+
+fn read(text: Option<&str>) -> (Option<Containerfile>, Option<Failure>) {
+    match text.map(containerfile::parse) {
+        None => (None, None),
+        Some(Ok(parsed)) => (parsed, None),
+        Some(Err(error)) => (None, Some(Failure::new(Cause::InputRefused, error.to_string()))),
+    }
+}
+
+/// What a configuration asks of an image that no build here can do.
+fn unsupported(spec: &MachineConfigSpec) -> Option<Failure> {
+    if !spec.extensions.is_empty() {
+        let names = spec.extensions.join(", ");
+        return Some(Failure::new(
+            Cause::InputRefused,
+            format!("extensions ({names}) are not installed by builds; install their packages in the Containerfile"),
+        ));
+    }
+    let kernel = spec.kernel_type.as_deref().filter(|kernel| !matches!(*kernel, "" | "default"))?;
+    Some(Failure::new(
+        Cause::InputRefused,
+        format!("kernelType {kernel} is not installed by builds; install the kernel in the Containerfile"),
+    ))
+}
