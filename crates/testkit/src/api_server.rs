@@ -19,7 +19,7 @@ use crate::control_plane::command_lines::{self, CommandLineError, Etcd};
 use crate::layout::LayoutError;
 use crate::pki::{Pki, PkiError, User};
 use crate::wait::{self, TimedOut};
-use crate::{Layout, Progress};
+use crate::{Layout, Progress, process};
 
 mod tether;
 
@@ -123,7 +123,7 @@ impl ApiServer {
         wait::until("the API server to be ready", PATIENCE, async || {
             for (program, tether) in [("etcd", &mut self.etcd), ("kube-apiserver", &mut self.api)] {
                 if tether.has_ended() {
-                    let log = client::end_of_log(&directory.join(format!("{program}.log")));
+                    let log = process::end_of_log(&directory.join(format!("{program}.log")));
                     return Ok(Some(Err(ApiServerError::Ended { program, log })));
                 }
             }

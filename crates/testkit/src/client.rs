@@ -43,11 +43,3 @@ pub async fn ready(client: &Client) -> Result<(), String> {
     let request = Request::new("").get("readyz", &GetParams::default()).map_err(|error| error.to_string())?;
     client.request_text(request).await.map(drop).map_err(|error| error.to_string())
 }
-
-/// The last lines of a log file, for an error.
-pub fn end_of_log(path: &Utf8Path) -> String {
-    let text = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
-}

@@ -1,9 +1,10 @@
 //! Commands that run and end: started without input, their output taken, their failure told in full.
 
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+use crate::lock;
 
 /// A command that could not be run or that failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,24 +43,13 @@ pub async fn run(words: &[&str]) -> Result<String, CommandError> {
 
 /// Runs `command` to the end and returns what it wrote to standard output. The program reads an empty input and is
 /// killed when the returned future is dropped.
+///
+/// While this process holds the lab's lock, the empty input is the lock's file, so the program holds the lock too: when
+/// this process is killed, the next `up` or `down` waits for what still runs.
 pub async fn output(command: &mut Command) -> Result<String, CommandError> {
-    feed(command, &[]).await
-}
-
-/// Like [`output`], with something to read for the program. A program that does not read it to the end is no error.
-pub async fn feed(command: &mut Command, input: &[u8]) -> Result<String, CommandError> {
     let line = line_of(command.as_std());
-    let failed = |source| CommandError::Start { line: line.clone(), source };
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(failed)?;
-    let stdin = child.stdin.take();
-    let write = async {
-        if let Some(mut stdin) = stdin {
-            let _broken_pipe = stdin.write_all(input).await;
-        }
-    };
-    let (done, ()) = tokio::join!(child.wait_with_output(), write);
-    let done = done.map_err(failed)?;
+    let done = command.stdin(lock::input()).kill_on_drop(true).output().await;
+    let done = done.map_err(|source| CommandError::Start { line: line.clone(), source })?;
     let stdout = String::from_utf8_lossy(&done.stdout);
     if done.status.success() {
         return Ok(stdout.into_owned());
@@ -86,11 +76,6 @@ mod tests {
     #[tokio::test]
     async fn the_output_of_a_command_is_returned() {
         assert_eq!(run(&["printf", "a b"]).await.unwrap(), "a b");
-    }
-
-    #[tokio::test]
-    async fn a_command_reads_its_input() {
-        assert_eq!(feed(&mut command(&["cat"]), b"words").await.unwrap(), "words");
     }
 
     #[tokio::test]

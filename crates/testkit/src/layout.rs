@@ -128,7 +128,7 @@ impl Layout {
         if !self.is_ours() && !is_empty(&self.state)? {
             return Err(LayoutError::Foreign { path: self.state.clone() });
         }
-        let marker = self.state.join(MARKER);
+        let marker = self.marker();
         std::fs::write(&marker, "Made by `cargo xtask lab up`, removed by `cargo xtask lab down`.\n")
             .map_err(|source| LayoutError::Io { path: marker, source })?;
         for directory in [self.records(), self.state.join("log"), self.pki(), self.cache.clone()] {
@@ -137,9 +137,14 @@ impl Layout {
         Ok(())
     }
 
+    /// The file that proves that the lab made the state directory.
+    pub fn marker(&self) -> Utf8PathBuf {
+        self.state.join(MARKER)
+    }
+
     /// Whether the state directory carries the lab's marker.
     pub fn is_ours(&self) -> bool {
-        self.state.join(MARKER).is_file()
+        self.marker().is_file()
     }
 }
 

@@ -55,6 +55,9 @@ pub enum NetworkError {
     /// A command failed.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The firewall rules could not be written down for iptables-restore.
+    #[error("failed to write the firewall rules to a temporary file")]
+    Script(#[source] io::Error),
     /// A kernel setting could not be read or written.
     #[error("failed to set {path} to {value}")]
     Setting {

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::Layout;
@@ -22,6 +22,9 @@ const BECOME: &str =
 
 /// How long a daemon may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a daemon may take to come up on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why a daemon could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,16 @@ pub enum ProcessError {
         pid: i32,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// It ended instead of coming up.
+    #[error("failed to start {name}: it ended; the end of {log}:\n{text}")]
+    Ended {
+        /// Name in the lab.
+        name: String,
+        /// Its log.
+        log: Utf8PathBuf,
+        /// The last lines of the log.
+        text: String,
     },
     /// It did not come up or did not end.
     #[error(transparent)]
@@ -111,6 +124,37 @@ pub async fn spawn(layout: &Layout, name: &str, command: std::process::Command) 
         },
     });
     Ok(identity.await?.pid)
+}
+
+/// Starts `command` as the daemon `name` unless it runs already, and waits until `ready` answers `Ok`.
+///
+/// `ready` says by its error what is still missing. A daemon that ends meanwhile is an error with the end of its log.
+pub async fn ensure(
+    layout: &Layout,
+    name: &str,
+    command: std::process::Command,
+    mut ready: impl AsyncFnMut() -> Result<(), String>,
+) -> Result<(), ProcessError> {
+    if running(layout, name).is_none() {
+        spawn(layout, name, command).await?;
+    }
+    wait::until(&format!("{name} to be ready"), PATIENCE, async || {
+        if running(layout, name).is_none() {
+            let log = layout.log(name);
+            let text = end_of_log(&log);
+            return Ok(Some(Err(ProcessError::Ended { name: name.to_owned(), log, text })));
+        }
+        ready().await.map(|()| Some(Ok(())))
+    })
+    .await?
+}
+
+/// The last lines of a log file, for an error.
+pub fn end_of_log(path: &Utf8Path) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 fn in_own_session(command: std::process::Command, record: &Utf8PathBuf) -> std::process::Command {

@@ -1,7 +1,9 @@
 //! The lab's firewall rules: made and removed in one transaction, and told from other rules by their comment.
 
-use crate::command::{self, CommandError, command};
-use crate::network::{BRIDGE, COMMENT, HOST, NODES, PODS};
+use std::io::Write;
+
+use crate::command::{self, command};
+use crate::network::{BRIDGE, COMMENT, HOST, NODES, NetworkError, PODS};
 
 /// A rule of iptables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +29,14 @@ pub fn rules() -> Vec<Rule> {
 }
 
 /// Replaces all rules that carry the comment by `wanted`.
-pub async fn replace(wanted: &[Rule]) -> Result<(), CommandError> {
+pub async fn replace(wanted: &[Rule]) -> Result<(), NetworkError> {
     let saved = command::run(&["iptables-save"]).await?;
     let script = transaction(&saved, wanted);
     if !script.is_empty() {
-        command::feed(&mut command(&["iptables-restore", "--noflush", "--wait", "5"]), script.as_bytes()).await?;
+        let mut file = tempfile::NamedTempFile::new().map_err(NetworkError::Script)?;
+        file.write_all(script.as_bytes()).map_err(NetworkError::Script)?;
+        let mut restore = command(&["iptables-restore", "--noflush", "--wait", "5"]);
+        command::output(restore.arg(file.path())).await?;
     }
     Ok(())
 }

@@ -46,6 +46,30 @@ async fn a_daemon_runs_until_it_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_ends_instead_of_coming_up_is_told_with_its_last_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = layout(&directory);
+    let never = async || Err("no answer".to_owned());
+    let error = ensure(&layout, "daemon", shell("echo the port is taken; exit 1"), never).await.unwrap_err();
+    assert!(error.to_string().contains("the port is taken"), "{error}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_runs_is_not_started_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = layout(&directory);
+    for _ in 0..2 {
+        ensure(&layout, "daemon", shell("echo begun; exec sleep 1000"), async || {
+            let log = std::fs::read_to_string(layout.log("daemon")).unwrap_or_default();
+            if log == "begun\n" { Ok(()) } else { Err(log) }
+        })
+        .await
+        .unwrap();
+    }
+    kill(&layout, "daemon").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_record_whose_number_went_to_another_process_is_not_signalled() {
     let directory = tempfile::tempdir().unwrap();
     let layout = layout(&directory);

@@ -1,0 +1,132 @@
+//! The lab's registry: Debian's docker-registry on the bridge, with TLS by the lab's authority and a password file.
+//!
+//! It can be stopped and started again at any time; what was pushed stays until the lab goes down.
+
+use std::io::{self, Read};
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use camino::Utf8PathBuf;
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::layout::{self, LayoutError};
+use crate::packages::{self, PackagesError};
+use crate::pki::{Pki, PkiError};
+use crate::process::{self, ProcessError};
+use crate::{Layout, network};
+
+/// Where the registry listens; the first part of the names of its images.
+pub const ADDRESS: &str = "10.223.0.1:5000";
+/// The only user; may pull, push and delete.
+pub const USER: &str = "lab";
+
+const NAME: &str = "registry";
+
+/// Why the registry does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The program is missing.
+    #[error(transparent)]
+    Packages(#[from] PackagesError),
+    /// The serving certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] LayoutError),
+    /// It did not start or did not end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The password could not be made or hashed.
+    #[error("failed to make the password of user {USER}")]
+    Hash(#[from] bcrypt::BcryptError),
+    /// The password could not be read.
+    #[error("failed to read the password of user {USER} at {path}; is the lab up?")]
+    Password {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Starts the registry unless it runs, and waits until it listens.
+pub async fn start(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
+    let directory = layout.service(NAME);
+    let config = directory.join("config.yml");
+    if !config.is_file() {
+        prepare(layout, pki)?;
+    }
+    let mut command = Command::new(packages::program(layout, "docker-registry").await?);
+    command.args(["serve", config.as_str()]);
+    let ready = async || TcpStream::connect(ADDRESS).await.map(drop).map_err(|error| error.to_string());
+    Ok(process::ensure(layout, NAME, command, ready).await?)
+}
+
+/// Stops the registry.
+pub async fn stop(layout: &Layout) -> Result<(), RegistryError> {
+    Ok(process::stop(layout, NAME).await?)
+}
+
+/// Whether the registry runs.
+pub fn is_running(layout: &Layout) -> bool {
+    process::running(layout, NAME).is_some()
+}
+
+/// The password of [`USER`].
+pub fn password(layout: &Layout) -> Result<String, RegistryError> {
+    let path = layout.service(NAME).join("password");
+    std::fs::read_to_string(&path).map_err(|source| RegistryError::Password { path, source })
+}
+
+/// A file with the user's credentials as skopeo, buildah and pull secrets take them (`.dockerconfigjson`).
+pub fn auth_file(layout: &Layout) -> Utf8PathBuf {
+    layout.service(NAME).join("auth.json")
+}
+
+/// A directory that holds only the authority, as `ca.crt`: for `--cert-dir`.
+pub fn cert_dir(layout: &Layout) -> Utf8PathBuf {
+    layout.service(NAME).join("certs")
+}
+
+/// Writes password, credentials, certificates, and as the last one the configuration.
+fn prepare(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
+    let directory = layout.service(NAME);
+    let serving = pki.ensure_server(NAME, &[], &[network::HOST.into()])?;
+    let password_path = directory.join("password");
+    let password = random().map_err(|source| RegistryError::Password { path: password_path.clone(), source })?;
+    let hash = bcrypt::hash(&password, HASH_COST)?;
+    layout::write_whole(&password_path, &password, 0o600)?;
+    layout::write_whole(&directory.join("htpasswd"), format!("{USER}:{hash}\n"), 0o600)?;
+    let auths = json!({"auths": {ADDRESS: {"auth": STANDARD.encode(format!("{USER}:{password}"))}}});
+    layout::write_whole(&auth_file(layout), auths.to_string(), 0o600)?;
+    layout::write_whole(&cert_dir(layout).join("ca.crt"), pki.ca_pem(), 0o644)?;
+    let config = format!(
+        "version: 0.1\n\
+         log: {{level: warn, accesslog: {{disabled: true}}}}\n\
+         storage:\n\
+         \x20 filesystem: {{rootdirectory: {directory}/data}}\n\
+         \x20 delete: {{enabled: true}}\n\
+         \x20 cache: {{blobdescriptor: inmemory}}\n\
+         http:\n\
+         \x20 addr: {ADDRESS}\n\
+         \x20 secret: {password}\n\
+         \x20 tls: {{certificate: {}, key: {}}}\n\
+         auth: {{htpasswd: {{realm: lab, path: {directory}/htpasswd}}}}\n",
+        serving.certificate, serving.key,
+    );
+    layout::write_whole(&directory.join("config.yml"), config, 0o600)?;
+    Ok(())
+}
+
+/// bcrypt's cost: each request is checked anew, and a random password needs no slow hash.
+const HASH_COST: u32 = 4;
+
+/// 32 random hexadecimal digits.
+fn random() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
