@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+pub mod build;
 pub mod change;
 pub mod pools;
 pub mod render;
+pub mod rollout;
