@@ -16,7 +16,9 @@ mod schema;
 pub use conditions::{Condition, ConditionStatus, PoolCondition};
 pub use crds::{SchemaError, crds};
 pub use machine_config::{MachineConfig, MachineConfigSpec};
-pub use machine_config_node::{MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus};
+pub use machine_config_node::{
+    MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus, Needs, Permit, UpdatePhase,
+};
 pub use machine_config_pool::{MachineConfigPool, MachineConfigPoolSpec, MachineConfigPoolStatus};
 pub use machine_os_build::{MachineOSBuild, MachineOSBuildSpec, MachineOSBuildStatus};
 pub use machine_os_config::{MachineOSConfig, MachineOSConfigSpec, MachineOSConfigStatus};

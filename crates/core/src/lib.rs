@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod change;
+pub mod node;
 pub mod pools;
 pub mod render;
 pub mod rollout;

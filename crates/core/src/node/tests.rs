@@ -1,0 +1,267 @@
+//! The step machine: a table, and the law that a crash anywhere changes nothing about the end.
+
+use super::machine::*;
+use super::{kargs, report};
+use jiff::Timestamp;
+use onlay_api::machine_config_node::UpdatePhase;
+use onlay_api::{MachineConfigNodeStatus, Needs, Permit};
+use proptest::prelude::*;
+use rstest::rstest;
+
+fn target(config: &str) -> Target {
+    Target { config: config.into(), image: format!("r.example.com/os@sha256:{config}") }
+}
+
+fn boot(id: &str, deployment: &str) -> Boot {
+    Boot { id: id.into(), deployment: deployment.into() }
+}
+
+/// A node that runs "old" in boot "1" and shall run "new".
+fn node() -> Observed {
+    Observed {
+        target: Some(target("new")),
+        permit: Permit::Disrupt,
+        boot: boot("1", "old"),
+        staged: None,
+        running: Some(target("old")),
+        journal: None,
+        quarantined: None,
+        went_back: false,
+    }
+}
+
+fn journal(done: Option<Step>) -> Journal {
+    let deployment = done.map(|_| "new".to_owned());
+    let needs = if done.is_some() { Needs::Reboot } else { Needs::Unknown };
+    Journal { done, needs, deployment, ..Journal::begin(target("new"), &boot("1", "old")) }
+}
+
+fn at(done: Step) -> Observed {
+    Observed { staged: Some("new".into()), journal: Some(journal(Some(done))), ..node() }
+}
+
+#[rstest]
+#[case::the_target_is_not_known(Observed { target: None, ..node() }, Decision::Wait(Wait::Target))]
+#[case::the_node_runs_its_target(Observed { running: Some(target("new")), ..node() }, Decision::Rest)]
+#[case::a_held_node_does_not_begin(Observed { permit: Permit::Hold, ..node() }, Decision::Wait(Wait::PermitToStage))]
+#[case::an_update_begins(Observed { permit: Permit::Stage, ..node() }, Decision::Begin(journal(None)))]
+#[case::a_bad_pair_is_not_tried_again(
+    Observed { quarantined: Some("no kubelet".into()), ..node() },
+    Decision::Stop(Trouble::WentBack { reason: "no kubelet".into() })
+)]
+#[case::staging_needs_no_permit_to_disrupt(
+    Observed { permit: Permit::Stage, journal: Some(journal(None)), ..node() },
+    Decision::Do(Step::Stage, journal(None))
+)]
+#[case::a_staged_node_waits_for_its_turn(
+    Observed { permit: Permit::Stage, ..at(Step::Stage) },
+    Decision::Wait(Wait::PermitToDisrupt)
+)]
+#[case::then_it_goes(at(Step::Stage), Decision::Do(Step::Converge, journal(Some(Step::Stage))))]
+#[case::then_it_unlocks(at(Step::Converge), Decision::Do(Step::Unlock, journal(Some(Step::Converge))))]
+#[case::then_it_reboots(at(Step::Unlock), Decision::Do(Step::Reboot, journal(Some(Step::Unlock))))]
+#[case::a_reboot_that_was_asked_for_and_did_not_come_is_asked_again(
+    at(Step::Reboot),
+    Decision::Do(Step::Reboot, journal(Some(Step::Reboot)))
+)]
+#[case::past_the_permit_it_goes_on_without_one(
+    Observed { permit: Permit::Hold, ..at(Step::Converge) },
+    Decision::Do(Step::Unlock, journal(Some(Step::Converge)))
+)]
+#[case::a_new_target_before_the_unlock_undoes(
+    Observed { target: Some(target("newer")), ..at(Step::Converge) },
+    Decision::Undo(journal(Some(Step::Converge)))
+)]
+#[case::a_new_target_after_the_unlock_waits_for_the_reboot(
+    Observed { target: Some(target("newer")), ..at(Step::Unlock) },
+    Decision::Do(Step::Reboot, journal(Some(Step::Unlock)))
+)]
+#[case::a_deployment_that_somebody_discarded_is_staged_again(
+    Observed { staged: None, ..at(Step::Stage) },
+    Decision::Begin(journal(None))
+)]
+#[case::the_target_is_booted(
+    Observed { boot: boot("2", "new"), staged: None, running: None, ..at(Step::Reboot) },
+    Decision::Do(Step::Verify, journal(Some(Step::Reboot)))
+)]
+#[case::a_reboot_by_hand_while_locked_is_no_failed_attempt(
+    Observed { boot: boot("2", "old"), staged: None, ..at(Step::Stage) },
+    Decision::Begin(Journal { boot_id: "2".into(), ..journal(None) })
+)]
+#[case::the_old_system_came_up_although_unlocked(
+    Observed { boot: boot("2", "old"), staged: None, ..at(Step::Unlock) },
+    Decision::Begin(Journal { boot_id: "2".into(), attempts: 1, ..journal(None) })
+)]
+#[case::somebody_chose_another_system(
+    Observed { boot: boot("2", "third"), staged: None, ..at(Step::Unlock) },
+    Decision::Stop(Trouble::OtherBooted { deployment: "third".into() })
+)]
+#[case::the_guard_went_back(Observed { went_back: true, ..at(Step::Reboot) }, Decision::NoteWentBack)]
+fn the_next_step(#[case] observed: Observed, #[case] expected: Decision) {
+    assert_eq!(decide(&observed), expected);
+}
+
+#[test]
+fn a_target_that_is_never_finalised_ends_in_words() {
+    let tried = Journal { attempts: 1, ..journal(Some(Step::Unlock)) };
+    let observed = Observed { boot: boot("2", "old"), staged: None, journal: Some(tried), ..node() };
+    assert_eq!(decide(&observed), Decision::Stop(Trouble::NotFinalised { attempts: 2 }));
+}
+
+#[test]
+fn only_names_that_differ_need_no_reboot() {
+    let journal = Journal { needs: Needs::None, deployment: None, ..journal(Some(Step::Stage)) };
+    let observed = Observed { permit: Permit::Stage, journal: Some(journal.clone()), ..node() };
+    assert_eq!(decide(&observed), Decision::Rename(journal));
+}
+
+/// What happens to the simulated node besides its own steps.
+#[derive(Debug, Clone)]
+enum Event {
+    /// The agent does what it decided, and marks it done.
+    Work,
+    /// The agent does what it decided and is killed before it marks it.
+    Killed,
+    /// The power goes: /run is empty, an unlocked deployment is not finalised.
+    PowerCut,
+    /// Somebody types `reboot`.
+    Reboot,
+}
+
+/// A node as its agent's steps change it.
+struct Machine {
+    observed: Observed,
+    unlocked: bool,
+    boots: u32,
+    reboots_by_us: u32,
+}
+
+impl Machine {
+    fn boot(&mut self, finalised: bool) {
+        self.boots += 1;
+        self.observed.boot.id = self.boots.to_string();
+        if let Some(staged) = self.observed.staged.take().filter(|_| finalised && self.unlocked) {
+            self.observed.boot.deployment = staged;
+            self.observed.running = None;
+        }
+        self.unlocked = false;
+    }
+
+    /// Does a step; `mark` is whether its journal entry reaches the disk.
+    fn work(&mut self, mark: bool) {
+        let decision = decide(&self.observed);
+        let mut journal = None;
+        match decision {
+            Decision::Begin(begun) => journal = Some(begun),
+            Decision::Do(step, mut after) => {
+                after.done = Some(step);
+                match step {
+                    Step::Stage => {
+                        self.observed.staged = Some("new".into());
+                        self.unlocked = false;
+                        after.deployment = Some("new".into());
+                        after.needs = Needs::Reboot;
+                    }
+                    Step::Converge => {}
+                    Step::Unlock => self.unlocked = true,
+                    Step::Reboot => {
+                        self.reboots_by_us += 1;
+                        self.observed.journal = Some(after);
+                        return self.boot(true);
+                    }
+                    Step::Verify => {
+                        self.observed.running = Some(after.target.clone());
+                        self.observed.journal = if mark { None } else { self.observed.journal.clone() };
+                        return;
+                    }
+                }
+                journal = Some(after);
+            }
+            _ => {}
+        }
+        if mark && journal.is_some() {
+            self.observed.journal = journal;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_node_ends_on_its_target_or_says_why(events in prop::collection::vec(
+        prop_oneof![4 => Just(Event::Work), 2 => Just(Event::Killed), 1 => Just(Event::PowerCut), 1 => Just(Event::Reboot)], 0..30,
+    )) {
+        let mut machine = Machine { observed: node(), unlocked: false, boots: 1, reboots_by_us: 0 };
+        for event in events {
+            match event {
+                Event::Work => machine.work(true),
+                Event::Killed => machine.work(false),
+                Event::PowerCut => machine.boot(false),
+                Event::Reboot => machine.boot(true),
+            }
+        }
+        for _ in 0..12 {
+            machine.work(true);
+        }
+        let end = decide(&machine.observed);
+        let stopped = matches!(end, Decision::Stop(Trouble::NotFinalised { .. }));
+        prop_assert!(end == Decision::Rest || stopped, "{:?} ends in {end:?}", machine.observed);
+    }
+}
+
+#[test]
+fn an_undisturbed_update_reboots_once() {
+    let mut machine = Machine { observed: node(), unlocked: false, boots: 1, reboots_by_us: 0 };
+    while decide(&machine.observed) != Decision::Rest {
+        machine.work(true);
+    }
+    assert_eq!(machine.reboots_by_us, 1);
+}
+
+#[rstest]
+#[case::installers_arguments_stay(&["rw", "a=1"], &[], &["b"], &["rw", "a=1", "b"])]
+#[case::the_old_configurations_arguments_leave(&["rw", "a=1", "b"], &["a=1"], &["c"], &["rw", "b", "c"])]
+#[case::an_argument_set_twice_leaves_once(&["a", "a"], &["a"], &[], &["a"])]
+#[case::an_entry_may_hold_several_quoted(&["rw"], &[], &["x=\"1 2\" y"], &["rw", "x=\"1 2\"", "y"])]
+#[case::the_deployments_own_argument_is_not_copied(&["ostree=/ostree/boot.0/x", "rw"], &[], &[], &["rw"])]
+fn kernel_arguments(
+    #[case] booted: &[&str],
+    #[case] before: &[&str],
+    #[case] after: &[&str],
+    #[case] expected: &[&str],
+) {
+    let own = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(kargs::next(&own(booted), &own(before), &own(after)), own(expected));
+}
+
+fn reported(observed: &Observed, failure: Option<&str>) -> MachineConfigNodeStatus {
+    let decision = decide(observed);
+    let facts = report::Facts {
+        observed,
+        decision: &decision,
+        failure,
+        generation: Some(3),
+        deployments: Vec::new(),
+        adopted_image: None,
+        booted_image: None,
+    };
+    report::status(&MachineConfigNodeStatus::default(), &facts, Timestamp::UNIX_EPOCH)
+}
+
+#[rstest]
+#[case::waiting_for_its_turn(Observed { permit: Permit::Stage, ..at(Step::Stage) }, UpdatePhase::Staged)]
+#[case::applying(at(Step::Converge), UpdatePhase::Applying)]
+#[case::rebooting(at(Step::Unlock), UpdatePhase::Rebooting)]
+#[case::done(Observed { running: Some(target("new")), ..node() }, UpdatePhase::Done)]
+#[case::gone_back(Observed { quarantined: Some("x".into()), ..node() }, UpdatePhase::RolledBack)]
+fn the_phase(#[case] observed: Observed, #[case] expected: UpdatePhase) {
+    assert_eq!(reported(&observed, None).onlay.unwrap().update.unwrap().phase, expected);
+}
+
+#[test]
+fn a_failure_is_told_in_the_update_and_degrades_the_node() {
+    let status = reported(&Observed { journal: Some(journal(None)), ..node() }, Some("the registry is away"));
+    assert_eq!(status.onlay.unwrap().update.unwrap().message, "the registry is away");
+    let degraded = status.conditions.iter().find(|condition| condition.type_ == "NodeDegraded").unwrap();
+    assert_eq!(degraded.message, "the registry is away");
+    assert!(status.conditions.len() <= 17, "3 more belong to rollout, and 20 is the limit of the schema");
+}
