@@ -221,7 +221,6 @@ fn an_undisturbed_update_reboots_once() {
 #[case::installers_arguments_stay(&["rw", "a=1"], &[], &["b"], &["rw", "a=1", "b"])]
 #[case::the_old_configurations_arguments_leave(&["rw", "a=1", "b"], &["a=1"], &["c"], &["rw", "b", "c"])]
 #[case::an_argument_set_twice_leaves_once(&["a", "a"], &["a"], &[], &["a"])]
-#[case::an_entry_may_hold_several_quoted(&["rw"], &[], &["x=\"1 2\" y"], &["rw", "x=\"1 2\"", "y"])]
 #[case::the_deployments_own_argument_is_not_copied(&["ostree=/ostree/boot.0/x", "rw"], &[], &[], &["rw"])]
 fn kernel_arguments(
     #[case] booted: &[&str],
