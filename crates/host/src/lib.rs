@@ -1,1 +1,11 @@
 //! One machine: files, units, commands, journal, operating system backends.
+//!
+//! It knows nothing of Kubernetes and decides nothing: it reads a machine, and makes it what a record says.
+
+pub mod content;
+pub mod converge;
+pub mod record;
+pub mod root;
+pub mod state;
+pub mod units;
+pub mod users;
