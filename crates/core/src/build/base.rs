@@ -77,3 +77,6 @@ pub fn remembered<'a>(builds: impl IntoIterator<Item = &'a MachineOSBuild>, aske
     known.sort_by_key(|build| build.metadata.creation_timestamp.clone());
     known.last().and_then(|build| of(build, RESOLVED_ANNOTATION))
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,10 +56,6 @@ pub struct Parts<'a> {
     pub pool: &'a str,
     /// Architecture of the pool's nodes, as Kubernetes names it.
     pub architecture: &'a str,
-    /// Name of the secret to pull with.
-    pub pull_secret: &'a str,
-    /// Name of the secret to push with.
-    pub push_secret: &'a str,
     /// Settings of the controller.
     pub settings: &'a Settings,
 }
@@ -176,8 +172,8 @@ fn pod_spec(parts: &Parts<'_>) -> PodSpec {
     let mut volumes = vec![
         Volume { name: "work".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() },
         config_map_volume("spec", &job_name(&parts.spec.build), None),
-        secret_volume("pull", parts.pull_secret),
-        secret_volume("push", parts.push_secret),
+        secret_volume("pull", &parts.spec.pull_secret),
+        secret_volume("push", &parts.spec.push_secret),
     ];
     let mut mounts = vec![
         mount("work", WORK_DIRECTORY, false),
@@ -258,3 +254,6 @@ fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
         ..VolumeMount::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,3 +66,6 @@ pub fn derive(config: &MachineOSConfig, entry: &RegistryEntry, namespace: &str) 
         ..Secret::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,10 @@ pub struct Spec {
     pub base: String,
     /// Where the image is pushed, with its tag.
     pub target: String,
+    /// Name of the secret to pull with.
+    pub pull_secret: String,
+    /// Name of the secret to push with.
+    pub push_secret: String,
     /// The user's Containerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerfile: Option<String>,

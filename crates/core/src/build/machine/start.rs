@@ -114,22 +114,22 @@ pub(super) fn job(
         serve::wait(observed, &obstacle, Some(target), now, decision);
         return decision.look_again(now + POLL);
     }
+    let config = &observed.config.spec;
+    let push_secret = &config.rendered_image_push_secret;
     let spec = Spec {
         build: build.name().to_owned(),
         rendered: target.rendered.to_owned(),
         base: target.base.to_owned(),
         target: build.build.spec.rendered_image_push_spec.clone(),
         containerfile: target.containerfile.map(str::to_owned),
+        pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
+        push_secret: push_secret.name.clone(),
     };
-    let config = &observed.config.spec;
-    let push_secret = config.rendered_image_push_secret.name.as_str();
     let parts = Parts {
         build: build.build,
         spec: &spec,
         pool: &config.machine_config_pool.name,
         architecture: observed.architecture,
-        pull_secret: config.base_image_pull_secret.as_ref().map_or(push_secret, |secret| &secret.name),
-        push_secret,
         settings: observed.settings,
     };
     match config_map(&parts, target.spec) {

@@ -1,0 +1,69 @@
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use onlay_api::conditions::{self, BuildConditionType};
+use onlay_api::machine_os_build::{MachineOSBuildSpec, MachineOSBuildStatus};
+use rstest::rstest;
+
+use super::*;
+
+const A: &str = "registry.example.com/os@sha256:aa";
+const A_ELSEWHERE: &str = "mirror.example.com/os@sha256:aa";
+const B: &str = "registry.example.com/os@sha256:bb";
+
+fn choice(url: Option<&str>, keys: Option<&[(&str, &str)]>, adopted: &[&str]) -> Result<String, BaseError> {
+    let spec = MachineConfigSpec { os_image_url: url.map(str::to_owned), ..MachineConfigSpec::default() };
+    let config_map = keys.map(|keys| ConfigMap {
+        data: Some(keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
+        ..ConfigMap::default()
+    });
+    choose(&spec, config_map.as_ref(), &adopted.iter().map(|image| (*image).to_owned()).collect())
+}
+
+#[rstest]
+#[case::the_configuration_first(Some(A), Some(&[("osImageURL", B)][..]), &[B], A)]
+#[case::then_the_config_map(None, Some(&[("osImageURL", B)][..]), &[A], B)]
+#[case::of_which_the_newer_key_counts(None, Some(&[("osImageURL", A), ("baseOSContainerImage", B)][..]), &[], B)]
+#[case::an_empty_key_says_nothing(None, Some(&[("baseOSContainerImage", " "), ("osImageURL", A)][..]), &[], A)]
+#[case::then_what_nodes_had(None, Some(&[][..]), &[A], A)]
+#[case::one_image_in_two_places(None, None, &[A, A_ELSEWHERE], A)]
+#[case::an_empty_url_says_nothing(Some(""), None, &[A], A)]
+fn the_base_image_is(
+    #[case] url: Option<&str>,
+    #[case] keys: Option<&[(&str, &str)]>,
+    #[case] adopted: &[&str],
+    #[case] expected: &str,
+) {
+    assert_eq!(choice(url, keys, adopted).as_deref(), Ok(expected));
+}
+
+#[test]
+fn without_any_source_it_is_unknown() {
+    assert_eq!(choice(None, None, &[]), Err(BaseError::Unknown));
+}
+
+#[test]
+fn nodes_with_different_images_say_nothing() {
+    let error = choice(None, None, &[B, A]).unwrap_err();
+    assert_eq!(error, BaseError::Differ(vec![A.to_owned(), B.to_owned()]));
+}
+
+fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBuild {
+    let mut build = MachineOSBuild::new(&format!("a-{second}"), MachineOSBuildSpec::default());
+    build.metadata.creation_timestamp = Some(Time(Timestamp::from_second(second).unwrap()));
+    let annotations = [(ASKED_ANNOTATION, asked), (RESOLVED_ANNOTATION, resolved)];
+    build.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    let mut status = MachineOSBuildStatus::default();
+    let now = Timestamp::UNIX_EPOCH;
+    conditions::set(&mut status.conditions, BuildConditionType::Failed, failed, "A", "", now, None);
+    build.status = Some(status);
+    build
+}
+
+#[rstest]
+#[case::nothing_before(&[], None)]
+#[case::the_newest(&[build(2, "t:1", B, false), build(1, "t:1", A, false)], Some(B))]
+#[case::of_the_same_tag(&[build(1, "t:1", A, false), build(2, "t:2", B, false)], Some(A))]
+#[case::not_of_one_that_failed(&[build(1, "t:1", A, true)], None)]
+fn a_tag_is_remembered(#[case] builds: &[MachineOSBuild], #[case] expected: Option<&str>) {
+    assert_eq!(remembered(builds, "t:1"), expected);
+}
