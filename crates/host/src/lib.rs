@@ -2,8 +2,11 @@
 //!
 //! It knows nothing of Kubernetes and decides nothing: it reads a machine, and makes it what a record says.
 
+pub mod command;
 pub mod content;
 pub mod converge;
+pub mod guard_unit;
+pub mod os;
 pub mod record;
 pub mod root;
 pub mod state;
