@@ -1,0 +1,114 @@
+//! Where one node stands on the way to its target.
+
+use jiff::{SignedDuration, Timestamp};
+use onlay_api::machine_config_node::{MachineConfigNode, Needs, Permit, Update, UpdatePhase};
+
+use super::health::Health;
+use super::target::Target;
+use super::wait::WaitReason;
+
+/// How long a node that is not Ready is left alone with an update that it was let into.
+///
+/// After that it gets the newest target, since that may be what repairs it.
+pub const STUCK: SignedDuration = SignedDuration::from_mins(10);
+
+/// Where a node stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stand {
+    /// Its agent has not reported anything yet.
+    Unmet,
+    /// It was let into an update, and nothing is changed until that is over.
+    InFlight(WaitReason),
+    /// It runs its target.
+    Settled,
+    /// It may not move; the permit is taken back.
+    Held(WaitReason),
+    /// It failed, and is left as it is until its target changes or its agent gets further.
+    Failed(WaitReason),
+    /// It stages its target, or shall.
+    Staging(WaitReason),
+    /// It has staged its target, and wants to be taken out of service.
+    Candidate,
+}
+
+/// Where a node stands, given its target or what keeps that from being known.
+pub fn stand(
+    state: &MachineConfigNode,
+    health: Health,
+    target: &Result<Target, WaitReason>,
+    paused: bool,
+    now: Timestamp,
+) -> Stand {
+    let Some(report) = state.status.as_ref().and_then(|status| status.onlay.as_ref()) else { return Stand::Unmet };
+    let update = report.update.as_ref();
+    if let Some(phase) = in_flight(state, update)
+        && !is_stuck(health, now)
+    {
+        return Stand::InFlight(WaitReason::Update(phase));
+    }
+    let target = match target {
+        Ok(target) => target,
+        Err(reason) => return Stand::Held(reason.clone()),
+    };
+    let of_target = update.filter(|update| target.is_of(update));
+    if target.is_run_by(state) && update.is_none_or(|update| leaves_alone(update, of_target.is_some())) {
+        return Stand::Settled;
+    }
+    if let Some(update) = of_target.filter(|_| target.is_asked_by(&state.spec)) {
+        match update.phase {
+            UpdatePhase::Failed => return Stand::Failed(WaitReason::Failed(update.message.clone())),
+            UpdatePhase::RolledBack => return Stand::Held(WaitReason::RolledBack(update.message.clone())),
+            _ => (),
+        }
+    }
+    if paused {
+        return Stand::Held(WaitReason::Paused);
+    }
+    match of_target {
+        Some(update) if target.is_asked_by(&state.spec) && state.spec.onlay.permit != Permit::Hold => staged(update),
+        _ => Stand::Staging(WaitReason::Agent),
+    }
+}
+
+fn staged(update: &Update) -> Stand {
+    match (update.phase, update.needs) {
+        (UpdatePhase::Preparing, _) => Stand::Staging(WaitReason::Staging(progress(update))),
+        (UpdatePhase::Staged, Needs::None) => Stand::Staging(WaitReason::Update(UpdatePhase::Verifying)),
+        (UpdatePhase::Staged, _) => Stand::Candidate,
+        _ => Stand::Staging(WaitReason::Agent),
+    }
+}
+
+fn progress(update: &Update) -> String {
+    let parts = [update.step.as_str(), update.message.as_str()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// The phase of an update that the node was let into and that has not ended.
+///
+/// A permit to disrupt is never taken back: the agent may act on it at any moment, before it can say so.
+fn in_flight(state: &MachineConfigNode, update: Option<&Update>) -> Option<UpdatePhase> {
+    let image = state.spec.config_image.as_ref().map(|image| &image.desired_image);
+    let asked = update.filter(|each| each.config == state.spec.config_version.desired && Some(&each.image) == image);
+    let let_in = state.spec.onlay.permit == Permit::Disrupt;
+    match (update.map(|update| update.phase), asked.map(|asked| asked.phase)) {
+        (Some(phase @ (UpdatePhase::Applying | UpdatePhase::Rebooting | UpdatePhase::Verifying)), _) => Some(phase),
+        (_, Some(UpdatePhase::Done | UpdatePhase::RolledBack | UpdatePhase::Failed)) => None,
+        _ if let_in => Some(UpdatePhase::Staged),
+        _ => None,
+    }
+}
+
+fn is_stuck(health: Health, now: Timestamp) -> bool {
+    !health.ready && stuck_at(health).is_some_and(|at| at <= now)
+}
+
+/// When a node that is not Ready counts as stuck.
+pub fn stuck_at(health: Health) -> Option<Timestamp> {
+    health.ready_changed.filter(|_| !health.ready)?.checked_add(STUCK).ok()
+}
+
+/// Whether the newest update has not touched what the node runs, or has brought the node there.
+fn leaves_alone(update: &Update, of_target: bool) -> bool {
+    if of_target { update.phase == UpdatePhase::Done } else { update.phase != UpdatePhase::Failed }
+}

@@ -1,0 +1,7 @@
+mod candidates;
+mod decisions;
+mod drain;
+mod laws;
+mod objects;
+mod pools;
+mod simulation;

@@ -1,0 +1,1 @@
+//! touched below
