@@ -1,0 +1,133 @@
+//! The way back: each step may be cut off by a power failure, and the next boot goes on.
+//!
+//! The quarantine comes first and the report last. A cut before the new boot order leaves a quarantine without a report,
+//! which the decision takes as "on the way"; a cut after it boots the confirmed deployment.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use onlay_host::command::{self, Run};
+use onlay_host::converge::{self, Reach, Site};
+use onlay_host::record::Record;
+use onlay_host::root::{self, Root};
+use onlay_host::state::{self, Confirmed, GuardReport, Quarantine, Quarantined};
+
+use crate::decision::Reason;
+use crate::machine::{self, Machine};
+use crate::{boot, booted, evidence};
+
+/// Why the guard could not go back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Machine(#[from] machine::Error),
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error("failed to let deployment {to} boot next")]
+    Order { to: String, source: command::Error },
+    #[error("failed to reboot; deployment {to} boots at the next chance")]
+    Reboot { to: String, source: command::Error },
+}
+
+/// Why the confirmed deployment's files could not be prepared; going back does not wait for it.
+#[derive(Debug, thiserror::Error)]
+enum Unprepared {
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error(transparent)]
+    Root(#[from] root::Error),
+    #[error(transparent)]
+    Converge(#[from] converge::Error),
+}
+
+/// One machine whose booted deployment nobody vouched for.
+#[derive(Debug)]
+pub struct GoBack<'a, R> {
+    pub machine: &'a Machine,
+    pub run: &'a R,
+    /// How long the guard had waited.
+    pub deadline: Duration,
+}
+
+impl<R: Run> GoBack<'_, R> {
+    /// Lets the deployment `to` boot next, leaves the reason, and reboots.
+    pub fn to(&self, to: &str) -> Result<(), Error> {
+        let record = self.machine.record()?.unwrap_or_default();
+        let reason = format!("{}; going back to deployment {to}", self.silence());
+        eprintln!("{reason}");
+        self.quarantine(&record, &reason)?;
+        if let Err(error) = self.prepare(to) {
+            eprintln!("the files of deployment {to} stay as they were: {error}");
+        }
+        self.run
+            .run(&["onlay-ostree", "rollback", "--to", to])
+            .map_err(|source| Error::Order { to: to.into(), source })?;
+        self.report(&record, to, &reason)?;
+        self.run.run(&["systemctl", "reboot"]).map_err(|source| Error::Reboot { to: to.into(), source })?;
+        Ok(())
+    }
+
+    /// Leaves the reason why nothing is changed.
+    pub fn stay(&self, why: Reason) -> Result<(), Error> {
+        let record = self.machine.record()?.unwrap_or_default();
+        let reason = format!("{}, but it stays: {why}", self.silence());
+        eprintln!("{reason}");
+        self.report(&record, &self.machine.booted, &reason)
+    }
+
+    fn silence(&self) -> String {
+        let Self { machine, deadline, .. } = self;
+        format!("deployment {} was not confirmed within {} s of its boot", machine.booted, deadline.as_secs())
+    }
+
+    fn quarantine(&self, record: &Record, reason: &str) -> Result<(), Error> {
+        let state = &self.machine.state;
+        let mut quarantine = state.load::<Quarantine>()?.unwrap_or_default();
+        if quarantine.find(record.digest(), &record.config).is_none() {
+            quarantine.entries.push(Quarantined {
+                digest: record.digest().into(),
+                config: record.config.clone(),
+                reason: reason.into(),
+                at: Timestamp::now(),
+            });
+            state.save(&quarantine)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the files in the confirmed deployment's own /etc what its record says.
+    fn prepare(&self, to: &str) -> Result<(), Unprepared> {
+        let record = self.machine.state.record(to)?;
+        let directory = booted::directory(&self.machine.root, to);
+        if let (Some(record), Some(directory)) = (record, directory) {
+            let root = Root::open(&directory)?;
+            let site = Site { root: &root, image: &root, state: &self.machine.state, reach: Reach::Etc };
+            boot::tell(&converge::converge(site, &record)?);
+        }
+        Ok(())
+    }
+
+    fn report(&self, record: &Record, to: &str, reason: &str) -> Result<(), Error> {
+        let digest = self.machine.state.record(to)?.map(|record| record.digest().to_string());
+        let report = GuardReport {
+            from: Confirmed { id: self.machine.booted.clone(), digest: record.digest().into() },
+            to: Confirmed { id: to.into(), digest: digest.unwrap_or_default() },
+            config: record.config.clone(),
+            reason: format!("{reason}\n{}", self.evidence()),
+            at: Timestamp::now(),
+        };
+        Ok(self.machine.state.save(&report)?)
+    }
+
+    /// What failed units wrote last. A tool that does not answer is quoted with its error instead.
+    fn evidence(&self) -> String {
+        let failed = self.run.run(&evidence::LIST_FAILED).unwrap_or_default();
+        let quotes = evidence::units(&failed).into_iter().map(|unit| {
+            let command = evidence::tail_command(&unit);
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            let journal = self.run.run(&command).unwrap_or_else(|error| error.to_string());
+            evidence::quote(&unit, &journal)
+        });
+        quotes.collect::<Vec<_>>().join("\n")
+    }
+}
