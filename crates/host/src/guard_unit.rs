@@ -13,16 +13,12 @@ pub struct GuardUnit {
 }
 
 /// Converges the booted deployment's files before containerd and kubelet start.
-pub const BOOT: GuardUnit = GuardUnit {
-    name: "onlay-guard.service",
-    contents: include_str!("../units/onlay-guard.service"),
-};
+pub const BOOT: GuardUnit =
+    GuardUnit { name: "onlay-guard.service", contents: include_str!("../units/onlay-guard.service") };
 
 /// Waits for the agent's word about the booted deployment, until a deadline.
-pub const WATCH: GuardUnit = GuardUnit {
-    name: "onlay-guard-watch.service",
-    contents: include_str!("../units/onlay-guard-watch.service"),
-};
+pub const WATCH: GuardUnit =
+    GuardUnit { name: "onlay-guard-watch.service", contents: include_str!("../units/onlay-guard-watch.service") };
 
 #[cfg(test)]
 mod tests {
