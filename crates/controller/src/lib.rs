@@ -8,8 +8,12 @@ pub mod apply;
 pub mod context;
 pub mod lease;
 pub mod mirror;
+pub mod render;
 pub mod report;
+pub mod rollout;
 pub mod wake;
+
+use std::sync::Arc;
 
 use kube::Client;
 
@@ -52,10 +56,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
 /// Runs all reconcilers against this API server, without a lease.
 pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallible {
-    let context = Context::start(client, config).await;
+    let context = Arc::new(Context::start(client, config).await);
     tracing::info!("watching");
-    let _context = context;
-    std::future::pending().await
+    tokio::select! {
+        never = render::run(Arc::clone(&context)) => never,
+        never = rollout::run(Arc::clone(&context)) => never,
+    }
 }
 
 fn terminate() -> Result<tokio::signal::unix::Signal, Error> {

@@ -15,19 +15,32 @@ use kube::runtime::{WatchStreamExt, watcher as watch_stream};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::wake::Wake;
 
-/// All objects of one kind, in one namespace if the kind has them, by name.
+/// All objects of one kind by their key: `NAME`, or `NAMESPACE/NAME` if the kind has namespaces.
+///
+/// The watch ends with the last clone.
 #[derive(Debug)]
 pub struct Mirror<K> {
     shared: Arc<Shared<K>>,
     ready: watch::Receiver<bool>,
+    task: Arc<Task>,
 }
 
 impl<K> Clone for Mirror<K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), ready: self.ready.clone() }
+        Self { shared: Arc::clone(&self.shared), ready: self.ready.clone(), task: Arc::clone(&self.task) }
+    }
+}
+
+#[derive(Debug)]
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -41,7 +54,7 @@ struct Shared<K> {
 
 #[derive(Debug)]
 struct Objects<K> {
-    by_name: BTreeMap<String, Arc<K>>,
+    by_key: BTreeMap<String, Arc<K>>,
     /// The newest resource version that the watch delivered.
     latest: u64,
 }
@@ -52,11 +65,11 @@ where
 {
     /// Begins to watch, and wakes the given reconcilers whenever an object comes, goes or differs.
     pub fn watch(api: Api<K>, config: watcher::Config, trim: fn(&mut K), wakes: Vec<Wake>) -> Self {
-        let objects = Mutex::new(Objects { by_name: BTreeMap::new(), latest: 0 });
+        let objects = Mutex::new(Objects { by_key: BTreeMap::new(), latest: 0 });
         let shared = Arc::new(Shared { objects, trim, wakes });
         let (ready_now, ready) = watch::channel(false);
-        tokio::spawn(follow(api, config, Arc::clone(&shared), ready_now));
-        Self { shared, ready }
+        let task = tokio::spawn(follow(api, config, Arc::clone(&shared), ready_now));
+        Self { shared, ready, task: Arc::new(Task(task.abort_handle())) }
     }
 
     /// Waits for the first complete list.
@@ -66,14 +79,19 @@ where
         let _watch_is_alive = ready.wait_for(|ready| *ready).await;
     }
 
-    /// The object of a name.
-    pub fn get(&self, name: &str) -> Option<Arc<K>> {
-        self.shared.lock(|objects| objects.by_name.get(name).cloned())
+    /// Whether the first complete list is here.
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
     }
 
-    /// All objects, by name.
+    /// The object of a key.
+    pub fn get(&self, key: &str) -> Option<Arc<K>> {
+        self.shared.lock(|objects| objects.by_key.get(key).cloned())
+    }
+
+    /// All objects, by key.
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.shared.lock(|objects| objects.by_name.values().cloned().collect())
+        self.shared.lock(|objects| objects.by_key.values().cloned().collect())
     }
 
     /// Takes over the answer to a write of our own.
@@ -128,46 +146,53 @@ where
 impl<K: Resource<DynamicType = ()> + PartialEq> Objects<K> {
     /// Takes a copy if it is newer than what is here, and says whether more than its resource version differs.
     fn put(&mut self, mut object: K, source: Source) -> bool {
-        let (name, version) = (object.name_any(), version(&object));
+        let (key, new) = (key(&object), version(&object));
         if source == Source::Watch {
-            self.latest = self.latest.max(version);
+            self.latest = self.latest.max(new);
         }
-        let Some(old) = self.by_name.get(&name) else {
+        let Some(old) = self.by_key.get(&key) else {
             // The watch has passed this version and knows no such object: it was deleted since.
-            if source == Source::Write && version <= self.latest {
+            if source == Source::Write && new <= self.latest {
                 return false;
             }
-            self.by_name.insert(name, Arc::new(object));
+            self.by_key.insert(key, Arc::new(object));
             return true;
         };
-        if crate::mirror::version(&**old) > version {
+        if version(&**old) > new {
             return false;
         }
         let own = mem::replace(&mut object.meta_mut().resource_version, old.meta().resource_version.clone());
         let differs = object != **old;
         object.meta_mut().resource_version = own;
-        self.by_name.insert(name, Arc::new(object));
+        self.by_key.insert(key, Arc::new(object));
         differs
     }
 
     fn remove(&mut self, object: &K) -> bool {
-        let (name, version) = (object.name_any(), version(object));
-        self.latest = self.latest.max(version);
-        match self.by_name.get(&name) {
-            Some(old) if crate::mirror::version(&**old) <= version => self.by_name.remove(&name).is_some(),
+        let (key, gone) = (key(object), version(object));
+        self.latest = self.latest.max(gone);
+        match self.by_key.get(&key) {
+            Some(old) if version(&**old) <= gone => self.by_key.remove(&key).is_some(),
             _ => false,
         }
     }
 
     fn replace(&mut self, listed: Vec<K>) {
-        let mut before = mem::take(&mut self.by_name);
+        let mut before = mem::take(&mut self.by_key);
         for object in listed {
             self.latest = self.latest.max(version(&object));
-            if let Some(old) = before.remove(&object.name_any()) {
-                self.by_name.insert(object.name_any(), old);
+            if let Some((key, old)) = before.remove_entry(&key(&object)) {
+                self.by_key.insert(key, old);
             }
             self.put(object, Source::Watch);
         }
+    }
+}
+
+fn key<K: Resource<DynamicType = ()>>(object: &K) -> String {
+    match object.namespace() {
+        Some(namespace) => format!("{namespace}/{}", object.name_any()),
+        None => object.name_any(),
     }
 }
 

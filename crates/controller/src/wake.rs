@@ -1,5 +1,6 @@
 //! When a reconciler looks again: something it watches changed, or a time that it named has come.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ impl Wake {
 }
 
 /// Runs `pass` now, after every wake, and at the time that the last pass asked for; never returns.
-pub async fn repeat(wake: &Wake, mut pass: impl AsyncFnMut(Timestamp) -> Option<Timestamp>) {
+pub async fn repeat(wake: &Wake, mut pass: impl AsyncFnMut(Timestamp) -> Option<Timestamp>) -> Infallible {
     loop {
         match pass(Timestamp::now()).await {
             None => wake.woken().await,

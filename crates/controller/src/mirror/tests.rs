@@ -18,11 +18,11 @@ fn object(version: u64, text: &str) -> ConfigMap {
 }
 
 fn empty() -> Objects<ConfigMap> {
-    Objects { by_name: BTreeMap::new(), latest: 0 }
+    Objects { by_key: BTreeMap::new(), latest: 0 }
 }
 
 fn text(objects: &Objects<ConfigMap>) -> Option<&str> {
-    Some(objects.by_name.get("a")?.data.as_ref()?.get("text")?.as_str())
+    Some(objects.by_key.get("a")?.data.as_ref()?.get("text")?.as_str())
 }
 
 #[test]

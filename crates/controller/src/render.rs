@@ -1,0 +1,173 @@
+//! Renders the MachineConfigs of every pool into one configuration, and makes it the pool's target.
+//!
+//! A configuration that cannot be rendered leaves the target as it is; why is written to an annotation of the pool,
+//! from which rollout, the only writer of the pool's status, makes a condition.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::{Api, Resource, ResourceExt};
+use onlay_api::names::{GENERATED_BY_ANNOTATION, RENDER_ERROR_ANNOTATION, RENDER_MANAGER, SOURCES_ANNOTATION};
+use onlay_api::{MachineConfig, MachineConfigPool};
+use onlay_core::pools::machine_configs_of;
+use onlay_core::render::{Rendered, render};
+use serde_json::{Value, json};
+
+use crate::apply;
+use crate::context::Context;
+use crate::report::{Category, Notice, Reportable, chain};
+use crate::wake::{earliest, repeat};
+
+/// Why the outcome of rendering could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A write failed.
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+    /// The configuration is no JSON.
+    #[error("failed to write MachineConfig {name} as JSON")]
+    Json {
+        /// Name of the rendered configuration.
+        name: String,
+        /// What the serializer says.
+        source: serde_json::Error,
+    },
+}
+
+impl Reportable for Error {
+    fn category(&self) -> Category {
+        match self {
+            Self::Apply(error) => error.category(),
+            Self::Json { .. } => Category::Internal,
+        }
+    }
+}
+
+/// What a pool was rendered from: name, UID and generation of each MachineConfig.
+type Inputs = Vec<(String, Option<String>, Option<i64>)>;
+
+/// The newest rendering of each pool, so that only a change of its inputs makes it be rendered again.
+type Known = BTreeMap<String, (Inputs, Outcome)>;
+
+/// What rendering gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// Name and sources of the configuration.
+    Rendered { name: String, sources: Vec<String> },
+    /// Why there is none.
+    Failed(String),
+}
+
+/// Renders all pools, whenever a pool or a MachineConfig changes.
+pub async fn run(ctx: Arc<Context>) -> Infallible {
+    let mut known = Known::new();
+    repeat(&ctx.wakes.render, async |now| pass(&ctx, &mut known, now).await).await
+}
+
+async fn pass(ctx: &Context, known: &mut Known, now: Timestamp) -> Option<Timestamp> {
+    let (pools, configs) = (ctx.pools.all(), ctx.configs.all());
+    known.retain(|name, _| pools.iter().any(|pool| pool.name_any() == *name));
+    let mut again = None;
+    for pool in pools.iter().filter(|pool| pool.metadata.deletion_timestamp.is_none()) {
+        let outcome = reconcile(ctx, pool, &configs, known, now).await;
+        again = earliest(again, ctx.reporter.outcome(&pool.object_ref(&()), outcome.map(|()| None), now).await);
+    }
+    again
+}
+
+async fn reconcile(
+    ctx: &Context,
+    pool: &MachineConfigPool,
+    configs: &[Arc<MachineConfig>],
+    known: &mut Known,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let name = pool.name_any();
+    let selected = match machine_configs_of(pool, configs.iter().map(|config| &**config)) {
+        Ok(selected) => selected,
+        Err(error) => return target(ctx, pool, &Outcome::Failed(chain(&error))).await,
+    };
+    let inputs: Inputs = selected.iter().map(|each| (each.name_any(), each.uid(), each.metadata.generation)).collect();
+    if let Some((_, outcome)) = known.get(&name).filter(|(before, outcome)| *before == inputs && exists(ctx, outcome)) {
+        return target(ctx, pool, outcome).await;
+    }
+    let outcome = match render(&name, selected) {
+        Ok(rendered) => {
+            warn(ctx, pool, &rendered, now).await;
+            write(ctx, pool, &rendered).await?;
+            Outcome::Rendered { name: rendered.name, sources: rendered.sources }
+        }
+        Err(error) => Outcome::Failed(chain(&error)),
+    };
+    target(ctx, pool, &outcome).await?;
+    known.insert(name, (inputs, outcome));
+    Ok(())
+}
+
+fn exists(ctx: &Context, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Rendered { name, .. } => ctx.configs.get(name).is_some(),
+        Outcome::Failed(_) => true,
+    }
+}
+
+async fn warn(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered, now: Timestamp) {
+    let is_new = ctx.configs.get(&rendered.name).is_none();
+    for warning in rendered.warnings.iter().filter(|_| is_new) {
+        let notice = Notice { warning: true, reason: "Suspicious", action: "Render", note: warning.to_string() };
+        ctx.reporter.notice(&pool.object_ref(&()), &notice, now).await;
+    }
+}
+
+/// Writes the rendered configuration.
+async fn write(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered) -> Result<(), Error> {
+    let json = |value| value_of(&rendered.name, value);
+    let desired = json!({
+        "metadata": {
+            "annotations": {
+                GENERATED_BY_ANNOTATION: env!("CARGO_PKG_VERSION"),
+                SOURCES_ANNOTATION: json(serde_json::to_value(&rendered.sources))?.to_string(),
+            },
+            "ownerReferences": [json(serde_json::to_value(pool.controller_owner_ref(&())))?],
+        },
+        "spec": json(serde_json::to_value(&rendered.spec))?,
+    });
+    let api = Api::all(ctx.client.clone());
+    let observed = ctx.configs.get(&rendered.name);
+    if let Some(written) = apply::apply(&api, RENDER_MANAGER, &rendered.name, observed.as_deref(), desired).await? {
+        ctx.configs.put(written);
+    }
+    Ok(())
+}
+
+fn value_of(name: &str, value: Result<Value, serde_json::Error>) -> Result<Value, Error> {
+    value.map_err(|source| Error::Json { name: name.to_owned(), source })
+}
+
+/// Makes a rendered configuration the target of its pool, or says why there is none.
+async fn target(ctx: &Context, pool: &MachineConfigPool, outcome: &Outcome) -> Result<(), Error> {
+    let (configuration, error) = match outcome {
+        Outcome::Rendered { name, sources } => (reference(name, sources), None),
+        Outcome::Failed(error) => {
+            let kept = serde_json::to_value(&pool.spec.configuration);
+            (value_of(&pool.name_any(), kept)?, Some(error))
+        }
+    };
+    let desired = json!({
+        "metadata": {"annotations": {RENDER_ERROR_ANNOTATION: error}},
+        "spec": {"configuration": configuration},
+    });
+    let api = Api::all(ctx.client.clone());
+    if let Some(written) = apply::apply(&api, RENDER_MANAGER, &pool.name_any(), Some(pool), desired).await? {
+        tracing::info!(pool = pool.name_any(), ?outcome, "rendered");
+        ctx.pools.put(written);
+    }
+    Ok(())
+}
+
+fn reference(name: &str, sources: &[String]) -> Value {
+    let reference = |name: &String| json!({"apiVersion": MachineConfig::api_version(&()), "kind": MachineConfig::kind(&()), "name": name});
+    json!({"name": name, "source": sources.iter().map(reference).collect::<Vec<_>>()})
+}
