@@ -3,7 +3,11 @@
 #![cfg(test)]
 
 mod cel;
+mod deploy;
+mod installed;
 mod objects;
+mod policies;
+mod rights;
 mod served;
 mod server;
 mod structure;
