@@ -32,8 +32,8 @@ pub fn boot(machine: &Machine, run: &impl Run) -> Result<(), Error> {
     let outcome = converge::converge(site, &record)?;
     tell(&outcome);
     if outcome.changed.iter().any(|what| concerns_systemd(what)) {
-        run.run(&["systemctl", "daemon-reload"])?;
-        run.run(&["systemctl", "start", "--no-block", "default.target"])?;
+        run.output(&["systemctl", "daemon-reload"])?;
+        run.output(&["systemctl", "start", "--no-block", "default.target"])?;
     }
     match outcome.failed.len() {
         0 => Ok(()),

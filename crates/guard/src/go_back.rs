@@ -60,10 +60,10 @@ impl<R: Run> GoBack<'_, R> {
             eprintln!("the files of deployment {to} stay as they were: {error}");
         }
         self.run
-            .run(&["onlay-ostree", "rollback", "--to", to])
+            .output(&["onlay-ostree", "rollback", "--to", to])
             .map_err(|source| Error::Order { to: to.into(), source })?;
         self.report(&record, to, &reason)?;
-        self.run.run(&["systemctl", "reboot"]).map_err(|source| Error::Reboot { to: to.into(), source })?;
+        self.run.output(&["systemctl", "reboot"]).map_err(|source| Error::Reboot { to: to.into(), source })?;
         Ok(())
     }
 
@@ -121,11 +121,11 @@ impl<R: Run> GoBack<'_, R> {
 
     /// What failed units wrote last. A tool that does not answer is quoted with its error instead.
     fn evidence(&self) -> String {
-        let failed = self.run.run(&evidence::LIST_FAILED).unwrap_or_default();
+        let failed = self.run.output(&evidence::LIST_FAILED).unwrap_or_default();
         let quotes = evidence::units(&failed).into_iter().map(|unit| {
             let command = evidence::tail_command(&unit);
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
-            let journal = self.run.run(&command).unwrap_or_else(|error| error.to_string());
+            let journal = self.run.output(&command).unwrap_or_else(|error| error.to_string());
             evidence::quote(&unit, &journal)
         });
         quotes.collect::<Vec<_>>().join("\n")

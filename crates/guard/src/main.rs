@@ -22,7 +22,7 @@ use std::error::Error as StdError;
 use std::process::ExitCode;
 
 use camino::Utf8Path;
-use onlay_host::command::Here;
+use onlay_host::command::Runner;
 
 use crate::machine::Machine;
 
@@ -48,11 +48,11 @@ fn main() -> ExitCode {
 }
 
 fn boot() -> Result<(), Box<dyn StdError>> {
-    Ok(boot::boot(&Machine::open(Utf8Path::new("/"))?, &Here)?)
+    Ok(boot::boot(&Machine::open(Utf8Path::new("/"))?, &Runner::here())?)
 }
 
 fn watch() -> Result<(), Box<dyn StdError>> {
-    Ok(watch::watch(&Machine::open(Utf8Path::new("/"))?, &Here)?)
+    Ok(watch::watch(&Machine::open(Utf8Path::new("/"))?, &Runner::here())?)
 }
 
 fn chain(error: &dyn StdError) -> String {

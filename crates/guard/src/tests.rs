@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use onlay_host::command::{self, Here, Run};
+use onlay_host::command::{self, Run, Runner};
 use onlay_host::record::{File, Record};
 use onlay_host::state::{Confirmed, GuardReport, GuardSettings, Quarantine};
 use rstest::rstest;
@@ -34,10 +34,10 @@ impl Programs {
 }
 
 impl Run for Programs {
-    fn run(&self, words: &[&str]) -> Result<String, command::Error> {
+    fn output(&self, words: &[&str]) -> Result<String, command::Error> {
         self.calls.lock().unwrap().push(words.join(" "));
         match words {
-            ["onlay-ostree", ..] if self.no_rollback => Here.run(&["false"]),
+            ["onlay-ostree", ..] if self.no_rollback => Runner::here().output(&["false"]),
             [.., "--unit", "kubelet.service"] => Ok("flag provided but not defined: -nonsense\n".into()),
             _ => Ok(String::new()),
         }
@@ -122,7 +122,7 @@ fn my_group() -> u32 {
 }
 
 fn id_of(flag: &str) -> u32 {
-    Here.run(&["id", flag]).unwrap().trim().parse().unwrap()
+    Runner::here().output(&["id", flag]).unwrap().trim().parse().unwrap()
 }
 
 #[test]

@@ -1,95 +1,228 @@
-//! The one way to run a program of the machine: its output on success, its last words in the error.
+//! Running programs: the only place that does, so that every failure quotes what the program said.
 
-use std::io;
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-/// Bytes of standard error that an error keeps, from the end.
-const LAST_WORDS: usize = 2000;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
-/// A program that did not do what it was asked.
+/// How many lines of a program's stderr an error quotes.
+const QUOTED_LINES: usize = 12;
+/// How long a program may run unless its runner says otherwise: pulling a large image over a slow line ends in it.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// What stands before a command that shall run on the host, for a container that shares the host's process ids.
+const ON_HOST: [&str; 9] = ["nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--"];
+const HOST_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It could not be started.
-    #[error("failed to start `{line}`; is the program installed on the host?")]
+    /// It is not there, or may not be run.
+    #[error("failed to start `{command}`")]
     Start {
-        /// Program and arguments.
-        line: String,
+        /// The program and its arguments.
+        command: String,
         /// The system's answer.
-        source: io::Error,
+        source: std::io::Error,
     },
-    /// It ended with another status than 0.
-    #[error("failed to run `{line}`: {status}: {stderr}")]
-    Ended {
-        /// Program and arguments.
-        line: String,
+    /// It ended without success.
+    #[error("failed to run `{command}`: {status}{}", quote(.stderr))]
+    Failed {
+        /// The program and its arguments.
+        command: String,
         /// How it ended.
         status: ExitStatus,
-        /// The end of what it wrote to standard error.
+        /// The last lines that it wrote to stderr.
+        stderr: String,
+    },
+    /// It ran longer than it may, and was killed.
+    #[error("failed to run `{command}`: it did not end within {} s{}", .limit.as_secs(), quote(.stderr))]
+    TooLong {
+        /// The program and its arguments.
+        command: String,
+        /// How long it could run.
+        limit: Duration,
+        /// The last lines that it wrote to stderr.
         stderr: String,
     },
 }
 
-/// Runs programs of a machine. Tests replace it by recorded answers.
-pub trait Run: Send + Sync {
-    /// Runs `words` without input to the end, and returns what it wrote to standard output.
-    fn run(&self, words: &[&str]) -> Result<String, Error>;
+/// Something that runs programs: a machine, or a test's idea of one.
+pub trait Run {
+    /// Runs `command` (a program and its arguments) and returns what it wrote to stdout.
+    fn output(&self, command: &[&str]) -> Result<String, Error>;
 }
 
-/// The machine that this process runs on, seen from where this process stands.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Here;
+/// Runs programs for real.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    prefix: &'static [&'static str],
+    limit: Duration,
+}
 
-/// The machine that this process runs on, seen from its first process: from a pod with the host's process IDs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Entered;
+impl Runner {
+    /// Programs of the calling process's own root and environment.
+    pub fn here() -> Runner {
+        Runner { prefix: &[], limit: LIMIT }
+    }
 
-/// What enters the namespaces of the machine's first process.
-const ENTER: [&str; 9] = ["nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--"];
+    /// Programs of the host, out of a privileged container with the host's process ids.
+    pub fn on_host() -> Runner {
+        Runner { prefix: &ON_HOST, limit: LIMIT }
+    }
 
-impl Run for Here {
-    fn run(&self, words: &[&str]) -> Result<String, Error> {
-        output(words)
+    /// The same runner, with another time limit for each program.
+    pub fn within(self, limit: Duration) -> Runner {
+        Runner { limit, ..self }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that runs programs")]
+    fn command(&self, words: &[&str]) -> Command {
+        let (program, arguments) = words.split_first().map_or(("", words), |(program, rest)| (*program, rest));
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        if !self.prefix.is_empty() {
+            command.env_clear().env("PATH", HOST_PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8");
+        }
+        command
     }
 }
 
-impl Run for Entered {
-    fn run(&self, words: &[&str]) -> Result<String, Error> {
-        output(&[&ENTER, words].concat())
+impl Runner {
+    /// Runs `command` and hands over every line that it writes, to stdout or stderr, as soon as it is there and in the
+    /// order of writing. The command ends when both are closed.
+    pub fn follow(&self, command: &[&str], mut line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
+        let start = |source| Error::Start { command: command.join(" "), source };
+        let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
+        let (output, input) = std::io::pipe().map_err(start)?;
+        let mut child = {
+            let mut command = self.command(&words);
+            command.stdout(input.try_clone().map_err(start)?).stderr(input);
+            command.spawn().map_err(start)?
+        };
+        let mut output = BufReader::new(output);
+        let mut bytes = Vec::new();
+        while output.read_until(b'\n', &mut bytes).map_err(start)? > 0 {
+            line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']));
+            bytes.clear();
+        }
+        child.wait().map_err(start)
     }
 }
 
-fn output(words: &[&str]) -> Result<String, Error> {
-    let line = words.join(" ");
-    let mut command = Command::new(words.first().copied().unwrap_or_default());
-    command.args(words.iter().skip(1)).stdin(Stdio::null());
-    let output = command.output().map_err(|source| Error::Start { line: line.clone(), source })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+impl Run for Runner {
+    fn output(&self, command: &[&str]) -> Result<String, Error> {
+        let name = command.join(" ");
+        let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
+        let start = |source| Error::Start { command: name.clone(), source };
+        let mut child = self.command(&words).spawn().map_err(start)?;
+        let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
+        let ended = wait(&mut child, self.limit).map_err(start)?;
+        let (stdout, stderr) = (text(stdout), last_lines(&text(stderr)));
+        tracing::debug!(command = name, ?ended, "ran");
+        match ended {
+            Some(status) if status.success() => Ok(stdout),
+            Some(status) => Err(Error::Failed { command: name, status, stderr }),
+            None => Err(Error::TooLong { command: name, limit: self.limit, stderr }),
+        }
     }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let start = words.len().saturating_sub(LAST_WORDS);
-    let start = (start..=words.len()).find(|place| words.is_char_boundary(*place)).unwrap_or(words.len());
-    Err(Error::Ended { line, status: output.status, stderr: words[start..].trim().to_owned() })
+}
+
+/// Waits for the end of `child`; after `limit` it and everything it started is killed, and there is no status.
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let pid = Pid::from_child(child);
+    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        // Without handles for processes nothing can be waited for together with a limit.
+        return child.wait().map(Some);
+    };
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout =
+            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+        match rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) if left.is_zero() => break,
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return child.wait().map(Some),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    rustix::process::kill_process_group(pid, Signal::KILL)?;
+    child.wait().map(|_| None)
+}
+
+fn reader<R: Read + Send + 'static>(stream: Option<R>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream
+            && let Err(error) = stream.read_to_end(&mut bytes)
+        {
+            bytes.extend(format!("\n(the rest could not be read: {error})").into_bytes());
+        }
+        bytes
+    })
+}
+
+fn text(reader: JoinHandle<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned()
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n")
+}
+
+fn quote(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, Instant};
+
+    use super::{Error, Run as _, Runner};
 
     #[test]
-    fn output_comes_back() {
-        assert_eq!(Here.run(&["printf", "a b"]).unwrap(), "a b");
+    fn stdout_is_the_answer() {
+        assert_eq!(Runner::here().output(&["sh", "-c", "echo no >&2; echo yes"]).unwrap(), "yes\n");
     }
 
     #[test]
-    fn a_failure_keeps_the_last_words() {
-        let error = Here.run(&["sh", "-c", "echo out; echo cause >&2; exit 3"]).unwrap_err().to_string();
-        assert!(error.contains("exit status: 3: cause"), "{error}");
+    fn a_failure_quotes_the_end_of_stderr() {
+        let script = "for i in $(seq 40); do echo line $i >&2; done; exit 3";
+        let error = Runner::here().output(&["sh", "-c", script]).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.ends_with("line 39\nline 40"), "{error}");
+        assert!(!error.contains("line 28\n"), "{error}");
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_named() {
-        let error = Here.run(&["onlay-no-such-program", "x"]).unwrap_err().to_string();
-        assert!(error.contains("`onlay-no-such-program x`"), "{error}");
+    fn a_program_that_is_missing_is_named() {
+        let error = Runner::here().output(&["onlay-no-such-program", "x"]).unwrap_err();
+        assert!(matches!(&error, Error::Start { command, .. } if command == "onlay-no-such-program x"), "{error}");
+    }
+
+    #[test]
+    fn lines_of_both_streams_are_followed_in_order() {
+        let mut lines = Vec::new();
+        let script = "echo one; echo two >&2; printf 'three\\r\\nfour'; exit 7";
+        let status = Runner::here().follow(&["sh", "-c", script], |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!((status.code(), lines), (Some(7), ["one", "two", "three", "four"].map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn output_larger_than_a_pipe_is_read() {
+        assert_eq!(Runner::here().output(&["head", "-c", "300000", "/dev/zero"]).unwrap().len(), 300_000);
+    }
+
+    #[test]
+    fn what_runs_too_long_is_killed_with_everything_it_started() {
+        let started = Instant::now();
+        let runner = Runner::here().within(Duration::from_millis(50));
+        let error = runner.output(&["sh", "-c", "echo waiting >&2; sleep 60 & wait"]).unwrap_err();
+        assert!(matches!(&error, Error::TooLong { stderr, .. } if stderr == "waiting"), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
 }

@@ -5,6 +5,7 @@
 pub mod command;
 pub mod content;
 pub mod converge;
+pub mod disk;
 pub mod guard_unit;
 pub mod os;
 pub mod record;

@@ -1,7 +1,7 @@
 //! What comes back when a path leaves the configuration.
 //!
 //! Below `/etc` that is the base image's own copy. An image that onlay built carries the configuration's files in its
-//! `/usr/etc` too; there, `/usr/lib/onlay/base` keeps the base's copy of each replaced file and `/usr/lib/onlay/layer`
+//! `/usr/etc` too; there, `/usr/lib/onlay/base` keeps the base's copy of each replaced file and `/usr/lib/onlay/baked`
 //! lists every path that the configuration put in. Outside `/etc` it is what stood there when the path was first taken.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::root::{Access, Kind, Root};
 use crate::state::{self, State};
 
 const BASE: &str = "/usr/lib/onlay/base";
-const LAYER: &str = "/usr/lib/onlay/layer";
+const BAKED: &str = "/usr/lib/onlay/baked";
 const ORIGINALS: &str = "originals";
 
 /// What stood or shall stand at a path, with its contents.
@@ -63,7 +63,7 @@ pub(super) fn copy(tree: &Root, path: &Utf8Path) -> Result<Copy, Failure> {
 
 /// Paths that the configuration put into the image.
 pub(super) fn layer(image: &Root) -> Result<BTreeSet<Utf8PathBuf>, Failure> {
-    let text = image.read(Utf8Path::new(LAYER))?.unwrap_or_default();
+    let text = image.read(Utf8Path::new(BAKED))?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&text).lines().map(Utf8PathBuf::from).collect())
 }
 

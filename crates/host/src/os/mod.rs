@@ -1,81 +1,135 @@
-//! The operating system of a machine as a set of deployments: which are there, which boots next.
+//! The image side of a machine: which deployments it has, and which one boots next.
+//!
+//! One trait, one implementation for each kind of host. Images are known by the digest of their manifest only.
 
-pub mod ostree;
+mod ostree;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::command;
 
-/// Why a backend could not do its work.
+pub use ostree::Ostree;
+
+/// Why the image side of a machine did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The backend's program failed.
-    #[error(transparent)]
-    Command(#[from] command::Error),
-    /// The backend's program answered something else than it promises.
-    #[error("failed to read the answer of `{program}`: {text:?}")]
+    /// The host's tool failed.
+    #[error("failed to {action}")]
+    Tool {
+        /// What was to be done, as a verb.
+        action: String,
+        /// What the tool said.
+        source: command::Error,
+    },
+    /// The host's tool gave an answer that is not understood.
+    #[error("failed to {action}: the answer of {tool} is not what it should be")]
     Answer {
-        /// Program and subcommand.
-        program: &'static str,
-        /// The beginning of the answer.
-        text: String,
-        /// Where it is wrong.
+        /// What was to be done, as a verb.
+        action: String,
+        /// The tool.
+        tool: &'static str,
+        /// Where the answer is wrong.
         source: serde_json::Error,
     },
 }
 
-/// One bootable system on the machine's disk.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Deployment {
-    /// Identity: `OSNAME/CHECKSUM.SERIAL`.
-    pub id: String,
-    /// Whether the machine runs it.
-    pub booted: bool,
-    /// Whether it waits for the shutdown that makes it bootable.
-    pub staged: bool,
-    /// Whether that shutdown will leave it alone.
-    #[serde(default)]
-    pub locked: bool,
-    /// The image by digest, `HOST[:PORT]/PATH@sha256:DIGEST`; none if it was not made from one.
-    pub image: Option<String>,
-    /// Manifest digest of the image.
-    pub digest: Option<String>,
-    /// Kernel arguments.
-    pub kargs: Vec<String>,
-    /// Where its tree lies, below the sysroot.
-    pub path: String,
+/// All deployments of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    /// The booted one; none when the machine was not booted from a deployment.
+    pub booted: Option<String>,
+    /// In boot order: the first one boots next, unless it is staged and locked.
+    pub deployments: Vec<Deployment>,
 }
 
-/// A deployment that was staged.
+impl Status {
+    /// The booted deployment.
+    pub fn booted(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.booted)
+    }
+
+    /// The deployment that becomes real at the next shutdown, locked or not.
+    pub fn staged(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.staged)
+    }
+
+    /// The deployment `id`.
+    pub fn find(&self, id: &str) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.id == id)
+    }
+}
+
+/// One deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Deployment {
+    /// `osname/checksum.serial`.
+    pub id: String,
+    /// Whether it is booted.
+    pub booted: bool,
+    /// Whether it becomes real at the next shutdown.
+    pub staged: bool,
+    /// Whether it is staged and kept from becoming real.
+    pub locked: bool,
+    /// Whether somebody asked that it is never removed.
+    pub pinned: bool,
+    /// Its image as `repository@sha256:...`; none when it was not made from an image.
+    pub image: Option<String>,
+    /// Its image's digest.
+    pub digest: Option<String>,
+    /// Its kernel arguments, one an entry.
+    pub kargs: Vec<String>,
+    /// Its directory, relative to the sysroot.
+    pub path: Utf8PathBuf,
+}
+
+/// What to stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The image as `repository@sha256:...`.
+    pub image: &'a str,
+    /// Where the host finds credentials for registries.
+    pub authfile: Option<&'a Utf8Path>,
+    /// All kernel arguments of the new deployment, one an entry.
+    pub kernel_arguments: &'a [String],
+    /// Deployments that must stay although they are not booted.
+    pub keep: &'a [String],
+}
+
+/// What was staged.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Staged {
-    /// Identity of the deployment.
+    /// The deployment.
     pub id: String,
-    /// Manifest digest of its image.
+    /// Its image's digest.
     pub digest: String,
 }
 
-/// What is staged.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The image by digest.
-    pub image: &'a str,
-    /// A docker config with the credentials for its registry, as a path on the machine.
-    pub authfile: Option<&'a str>,
-    /// All kernel arguments of the new deployment.
-    pub kargs: &'a [String],
+/// Where kernel arguments are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelArguments {
+    /// With each deployment, on the host.
+    OnHost,
+    /// In the image only.
+    InImage,
+    /// Nowhere.
+    Unsupported,
 }
 
-/// An operating system that is updated as a whole.
-pub trait Backend: Send + Sync {
-    /// All deployments, in boot order.
-    fn deployments(&self) -> Result<Vec<Deployment>, Error>;
-    /// Fetches an image and stages a new deployment of it, locked: a reboot boots the old system.
-    fn stage(&self, request: Request<'_>) -> Result<Staged, Error>;
-    /// Lets the next shutdown make the staged deployment the one that boots.
+/// A kind of host that deploys images.
+pub trait Backend {
+    /// Where this kind of host sets kernel arguments.
+    fn kernel_arguments(&self) -> KernelArguments;
+    /// Every deployment.
+    fn status(&self) -> Result<Status, Error>;
+    /// Prepares the next deployment, locked: until [`Backend::unlock`], a reboot boots the old one.
+    fn stage(&self, request: &Request<'_>) -> Result<Staged, Error>;
+    /// Lets the staged deployment boot next.
     fn unlock(&self) -> Result<(), Error>;
-    /// Drops the staged deployment; none need be there.
+    /// Drops the staged deployment, if there is one.
     fn discard(&self) -> Result<(), Error>;
-    /// Removes all deployments but those in `keep`, and what only they needed.
-    fn prune(&self, keep: &[&str]) -> Result<(), Error>;
+    /// Lets the deployment `id` boot next.
+    fn rollback(&self, id: &str) -> Result<(), Error>;
+    /// Removes all deployments but the booted one, the staged one, pinned ones and `keep`.
+    fn prune(&self, keep: &[String]) -> Result<(), Error>;
 }

@@ -32,9 +32,9 @@ fn a_look_changes_nothing() {
 #[case::back_as_the_image_ships_it(&[("usr/etc/a", "shipped")], Some("shipped"))]
 #[case::gone_when_the_image_has_none(&[], None)]
 #[case::back_from_the_base_when_the_image_carries_the_configuration(
-    &[("usr/etc/a", "baked"), ("usr/lib/onlay/base/etc/a", "base"), ("usr/lib/onlay/layer", "/etc/a\n")], Some("base"))]
+    &[("usr/etc/a", "baked"), ("usr/lib/onlay/base/etc/a", "base"), ("usr/lib/onlay/baked", "/etc/a\n")], Some("base"))]
 #[case::gone_when_only_the_configuration_put_it_into_the_image(
-    &[("usr/etc/a", "baked"), ("usr/lib/onlay/layer", "/etc/a\n")], None)]
+    &[("usr/etc/a", "baked"), ("usr/lib/onlay/baked", "/etc/a\n")], None)]
 fn a_file_that_leaves_is(#[case] image: &[(&str, &str)], #[case] expected: Option<&str>) {
     let machine = Machine::new(image);
     machine.put("etc/a", "shipped");
