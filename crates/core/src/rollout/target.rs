@@ -13,6 +13,7 @@ use onlay_api::names::{CURRENT_BUILD_ANNOTATION, SERVES_ANNOTATION};
 use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 
 use super::wait::WaitReason;
+use crate::build::pull_secret;
 
 /// What a node shall run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +121,8 @@ impl Images<'_> {
         let image = status.and_then(|status| status.current_image_pull_spec.clone());
         match (annotation(&os_config.metadata, SERVES_ANNOTATION), image) {
             (Some(serves), Some(image)) if serves == config => {
-                Ok(PoolImage::Pinned { image, pull_secret: Some(name.to_owned()) })
+                let pull_secret = Some(pull_secret::name(&os_config.spec.machine_config_pool.name));
+                Ok(PoolImage::Pinned { image, pull_secret })
             }
             _ => Err(self.why_not_built(os_config, name, config)),
         }

@@ -147,7 +147,7 @@ fn nodes_wait_for_the_image_of_their_configuration() {
 fn a_served_image_is_rolled_out_with_its_secret() {
     let spec = layered(Some(NEW)).node_decision("a").spec.unwrap();
     assert_eq!(spec.config_image.unwrap().desired_image, image('1'));
-    assert_eq!((spec.onlay.permit, spec.onlay.pull_secret.as_deref()), (Permit::Stage, Some("layered")));
+    assert_eq!((spec.onlay.permit, spec.onlay.pull_secret.as_deref()), (Permit::Stage, Some("pull-worker")));
 }
 
 #[test]
