@@ -1,9 +1,13 @@
-//! OCI registry client work: which credentials an image needs, and what an image is before anybody pulls it.
-//!
-//! The process must have installed a rustls crypto provider before a [`Registry`] is made.
+//! OCI registry client work: credentials, resolving tags, looking at images.
 
-pub mod credentials;
-pub mod image;
+#![warn(missing_docs)]
 
-pub use credentials::Credentials;
-pub use image::{Image, Registry};
+pub mod auth;
+mod error;
+mod image;
+mod resolve;
+
+pub use auth::{AuthError, DockerConfig};
+pub use error::RegistryError;
+pub use image::{Image, ostree_fault};
+pub use resolve::Registry;

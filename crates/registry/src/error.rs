@@ -1,0 +1,173 @@
+use std::error::Error;
+
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+
+use crate::auth::AuthError;
+
+/// Why a registry did not give an answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// A name that is none of an image.
+    #[error("failed to read the image name {image}: {reason}; write HOST[:PORT]/PATH:TAG or HOST[:PORT]/PATH@sha256:…")]
+    Name {
+        /// What was given.
+        image: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Authorities that are none.
+    #[error("failed to read the registry authorities; give certificates in PEM, one after the other")]
+    Authorities(#[source] Box<OciDistributionError>),
+    /// Credentials that cannot be read.
+    #[error(transparent)]
+    Credentials(#[from] AuthError),
+    /// A registry that says no.
+    #[error("failed to look up {image}: registry {registry} answered {status}; {way_out}")]
+    Refused {
+        /// The image that was asked for.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// What it answered.
+        status: String,
+        /// What to do.
+        way_out: &'static str,
+        /// What the client says.
+        source: Box<OciDistributionError>,
+    },
+    /// A registry whose certificate is not trusted.
+    #[error(
+        "failed to look up {image}: the certificate of registry {registry} is not trusted ({reason}); put its authority \
+         into the ConfigMap of registry authorities"
+    )]
+    Untrusted {
+        /// The image that was asked for.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// What is wrong with the certificate.
+        reason: String,
+        /// What the client says.
+        source: Box<OciDistributionError>,
+    },
+    /// A registry that does not answer.
+    #[error(
+        "failed to look up {image}: registry {registry} does not answer ({reason}); check its name and the network"
+    )]
+    Unreachable {
+        /// The image that was asked for.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// Why.
+        reason: String,
+        /// What the client says.
+        source: Box<OciDistributionError>,
+    },
+    /// An answer that cannot be understood.
+    #[error("failed to look up {image}: the answer of registry {registry} cannot be understood ({reason})")]
+    Answer {
+        /// The image that was asked for.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What was asked of which registry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) image: &'a str,
+    pub(crate) registry: &'a str,
+}
+
+impl Asked<'_> {
+    pub(crate) fn failed(self, error: OciDistributionError) -> RegistryError {
+        let (image, registry) = (self.image.to_owned(), self.registry.to_owned());
+        if let OciDistributionError::RequestError(_) = error {
+            let reason = root_cause(&error);
+            let source = Box::new(error);
+            return if is_about_trust(&*source) {
+                RegistryError::Untrusted { image, registry, reason, source }
+            } else {
+                RegistryError::Unreachable { image, registry, reason, source }
+            };
+        }
+        match status(&error) {
+            Some((status, way_out)) => {
+                RegistryError::Refused { image, registry, status, way_out, source: Box::new(error) }
+            }
+            None => RegistryError::Answer { image, registry, reason: error.to_string() },
+        }
+    }
+
+    pub(crate) fn misunderstood(self, reason: impl Into<String>) -> RegistryError {
+        let (image, registry) = (self.image.to_owned(), self.registry.to_owned());
+        RegistryError::Answer { image, registry, reason: reason.into() }
+    }
+}
+
+impl RegistryError {
+    /// Whether the image does not exist, as opposed to a registry that cannot say so.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.starts_with("404"))
+    }
+}
+
+const CHECK_CREDENTIALS: &str = "check the credentials in the secret, and what they are allowed to do there";
+const CHECK_NAME: &str = "check the name of the image";
+const TRY_AGAIN: &str = "it is tried again";
+
+/// The HTTP status of an answer, and what to do about it.
+fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
+    let (status, way_out) = match error {
+        OciDistributionError::UnauthorizedError { .. } => ("401 Unauthorized".to_owned(), CHECK_CREDENTIALS),
+        OciDistributionError::AuthenticationFailure(said) => (format!("401 Unauthorized: {said}"), CHECK_CREDENTIALS),
+        OciDistributionError::ImageManifestNotFoundError(said) => (format!("404 Not Found: {said}"), CHECK_NAME),
+        OciDistributionError::ServerError { code, message, .. } => {
+            let way_out = match code {
+                401 | 403 => CHECK_CREDENTIALS,
+                404 => CHECK_NAME,
+                _ => TRY_AGAIN,
+            };
+            (format!("{code}: {}", message.trim()), way_out)
+        }
+        OciDistributionError::RegistryError { envelope, .. } => {
+            let first = envelope.errors.first()?;
+            let (code, way_out) = match first.code {
+                OciErrorCode::Unauthorized => ("401 Unauthorized", CHECK_CREDENTIALS),
+                OciErrorCode::Denied => ("403 Forbidden", CHECK_CREDENTIALS),
+                OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
+                    ("404 Not Found", CHECK_NAME)
+                }
+                OciErrorCode::Toomanyrequests => ("429 Too Many Requests", TRY_AGAIN),
+                _ => ("an error", TRY_AGAIN),
+            };
+            (format!("{code}: {}", first.message), way_out)
+        }
+        _ => return None,
+    };
+    Some((status, way_out))
+}
+
+/// The innermost of the causes of an error.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn is_about_trust(error: &dyn Error) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("certificate") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
