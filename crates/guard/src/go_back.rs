@@ -16,6 +16,9 @@ use crate::decision::Reason;
 use crate::machine::{self, Machine};
 use crate::{boot, booted, evidence};
 
+/// Runs a command with another /usr, in mounts of its own.
+const WITH_USR: &str = r#"mount --bind "$1" /usr && shift && exec "$@""#;
+
 /// Why the guard could not go back.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,9 +62,7 @@ impl<R: Run> GoBack<'_, R> {
         if let Err(error) = self.prepare(to) {
             eprintln!("the files of deployment {to} stay as they were: {error}");
         }
-        self.run
-            .output(&["onlay-ostree", "rollback", "--to", to])
-            .map_err(|source| Error::Order { to: to.into(), source })?;
+        self.order(to)?;
         self.report(&record, to, &reason)?;
         self.run.output(&["systemctl", "reboot"]).map_err(|source| Error::Reboot { to: to.into(), source })?;
         Ok(())
@@ -92,6 +93,21 @@ impl<R: Run> GoBack<'_, R> {
             });
             state.save(&quarantine)?;
         }
+        Ok(())
+    }
+
+    /// Changes the boot order with the program of the confirmed deployment, which worked once; then with the booted one's.
+    fn order(&self, to: &str) -> Result<(), Error> {
+        let rollback = ["onlay-ostree", "rollback", "--to", to];
+        if let Some(directory) = booted::directory(&self.machine.root, to) {
+            let usr = directory.join("usr");
+            let proven = [&["unshare", "--mount", "sh", "-c", WITH_USR, "sh", usr.as_str()], &rollback[..]].concat();
+            match self.run.output(&proven) {
+                Ok(_) => return Ok(()),
+                Err(error) => eprintln!("trying the booted deployment's program: {error}"),
+            }
+        }
+        self.run.output(&rollback).map_err(|source| Error::Order { to: to.into(), source })?;
         Ok(())
     }
 

@@ -20,12 +20,15 @@ mod watch;
 
 use std::error::Error as StdError;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use onlay_host::command::Runner;
 
 use crate::machine::Machine;
 
+/// How long one program may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 const USAGE: &str = "usage: onlay-guard boot | watch";
 
 fn main() -> ExitCode {
@@ -47,12 +50,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// The machine's programs, each of which must end in time.
+fn tools() -> Runner {
+    Runner::here().within(PATIENCE)
+}
+
 fn boot() -> Result<(), Box<dyn StdError>> {
-    Ok(boot::boot(&Machine::open(Utf8Path::new("/"))?, &Runner::here())?)
+    Ok(boot::boot(&Machine::open(Utf8Path::new("/"))?, &tools())?)
 }
 
 fn watch() -> Result<(), Box<dyn StdError>> {
-    Ok(watch::watch(&Machine::open(Utf8Path::new("/"))?, &Runner::here())?)
+    Ok(watch::watch(&Machine::open(Utf8Path::new("/"))?, &tools())?)
 }
 
 fn chain(error: &dyn StdError) -> String {

@@ -18,11 +18,12 @@ const OLD: &str = "debian/old.0";
 const NEW: &str = "debian/new.0";
 const GREETING: &str = "/etc/greeting";
 
-/// Programs that answer nothing; `onlay-ostree` can be made to fail.
+/// Programs that answer nothing; `onlay-ostree` of both deployments can be made to fail.
 #[derive(Default)]
 struct Programs {
     calls: Mutex<Vec<String>>,
-    no_rollback: bool,
+    booted_is_broken: bool,
+    confirmed_is_broken: bool,
 }
 
 impl Programs {
@@ -37,7 +38,8 @@ impl Run for Programs {
     fn output(&self, words: &[&str]) -> Result<String, command::Error> {
         self.calls.lock().unwrap().push(words.join(" "));
         match words {
-            ["onlay-ostree", ..] if self.no_rollback => Runner::here().output(&["false"]),
+            ["onlay-ostree", ..] if self.booted_is_broken => Runner::here().output(&["false"]),
+            ["unshare", ..] if self.confirmed_is_broken => Runner::here().output(&["false"]),
             [.., "--unit", "kubelet.service"] => Ok("flag provided but not defined: -nonsense\n".into()),
             _ => Ok(String::new()),
         }
@@ -132,7 +134,10 @@ fn silence_leads_back_with_the_old_files_and_a_reason() {
     let programs = Programs::default();
     watch::watch(&disk.machine(), &programs).unwrap();
 
-    assert_eq!(programs.changes(), ["onlay-ostree rollback --to debian/old.0", "systemctl reboot"]);
+    let changes = programs.changes();
+    assert!(changes[0].starts_with("unshare --mount sh -c mount --bind"), "{changes:?}");
+    assert!(changes[0].ends_with("debian/deploy/old.0/usr onlay-ostree rollback --to debian/old.0"), "{changes:?}");
+    assert_eq!(changes[1..], ["systemctl reboot"]);
     assert_eq!(disk.greeting(OLD).as_deref(), Some("old"));
     assert_eq!(disk.greeting(NEW), None, "the deployment that is left is not touched");
     assert_eq!(disk.quarantined(), 1);
@@ -156,7 +161,7 @@ fn the_agents_word_ends_the_watch_without_a_trace() {
 #[test]
 fn a_way_back_that_was_cut_off_is_gone_to_the_end() {
     let disk = Disk::new();
-    let programs = Programs { no_rollback: true, ..Default::default() };
+    let programs = Programs { booted_is_broken: true, confirmed_is_broken: true, ..Default::default() };
     let error = watch::watch(&disk.machine(), &programs).unwrap_err();
     assert_eq!(error.to_string(), "failed to let deployment debian/old.0 boot next");
     assert_eq!((disk.quarantined(), disk.report()), (1, None));
@@ -166,6 +171,14 @@ fn a_way_back_that_was_cut_off_is_gone_to_the_end() {
     watch::watch(&disk.machine(), &programs).unwrap();
     assert_eq!(programs.changes().last().map(String::as_str), Some("systemctl reboot"));
     assert_eq!(disk.quarantined(), 1);
+}
+
+#[test]
+fn the_booted_deployments_program_helps_when_the_confirmed_ones_does_not_work() {
+    let disk = Disk::new();
+    let programs = Programs { confirmed_is_broken: true, ..Default::default() };
+    watch::watch(&disk.machine(), &programs).unwrap();
+    assert_eq!(programs.changes()[1..], ["onlay-ostree rollback --to debian/old.0", "systemctl reboot"]);
 }
 
 #[test]
