@@ -1,1 +1,39 @@
-//! The build Job: context, buildah, result.
+//! What runs in the pod of a build: it makes the context, drives buildah, pushes the image, and leaves its last word.
+//!
+//! The pod has no privileges. buildah works as root of a user namespace that it makes itself; [`run`] enters it by running
+//! this program once more below `buildah unshare`.
+
+#![warn(missing_docs)]
+
+mod archive;
+mod buildah;
+mod error;
+mod image;
+mod input;
+mod namespace;
+mod paths;
+mod registries;
+mod report;
+mod rootfs;
+mod seal;
+
+pub use error::Error;
+pub use paths::Paths;
+
+use onlay_core::build::spec::Outcome;
+
+/// Builds what the mounted objects ask for, and gives the exit code of the process.
+///
+/// The log goes to stdout, the outcome to the termination message. `itself` is how this program is run again, inside the
+/// user namespace: its path and arguments.
+pub fn run(paths: &Paths, itself: &[String]) -> i32 {
+    if namespace::is_needed() {
+        return namespace::run_inside(paths, itself);
+    }
+    let outcome = match image::build(paths) {
+        Ok(image) => Outcome::Pushed { image },
+        Err(error) => Outcome::Failed(error.into_failure()),
+    };
+    report::leave(paths, &outcome);
+    outcome.exit_code()
+}

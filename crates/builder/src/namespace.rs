@@ -1,0 +1,41 @@
+//! The user namespace that buildah works in.
+
+use onlay_core::build::spec::{Cause, Failure, Outcome};
+use onlay_host::command::Runner;
+
+use crate::error::Error;
+use crate::paths::Paths;
+use crate::report;
+
+/// Lines of output that a failure shows at most.
+const SHOWN: usize = 20;
+
+/// Whether this process is root of no user namespace.
+pub fn is_needed() -> bool {
+    !rustix::process::geteuid().is_root()
+}
+
+/// Runs this program again as root of a user namespace, and gives its exit code.
+pub fn run_inside(paths: &Paths, itself: &[String]) -> i32 {
+    let words: Vec<&str> = ["buildah", "unshare"].into_iter().chain(itself.iter().map(String::as_str)).collect();
+    let mut output: Vec<String> = Vec::new();
+    let ended = Runner::here().follow(&words, |line| {
+        println!("{line}");
+        if output.len() == SHOWN {
+            output.remove(0);
+        }
+        output.push(line.to_owned());
+    });
+    let failure = match ended {
+        Ok(status) if report::was_left(paths) => return status.code().unwrap_or(1),
+        Ok(status) => {
+            let why = "the build ended without a word, or no user namespace could be made for it";
+            let message = format!("{why} ({status}); the pod needs newuidmap and newgidmap with file capabilities");
+            Failure { output, ..Failure::new(Cause::MachineFailed, message) }
+        }
+        Err(error) => Error::from(error).into_failure(),
+    };
+    let outcome = Outcome::Failed(failure);
+    report::leave(paths, &outcome);
+    outcome.exit_code()
+}

@@ -1,0 +1,40 @@
+use camino::Utf8PathBuf;
+use onlay_core::build::job;
+
+/// Where a build finds and leaves things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The build's ConfigMap.
+    pub spec: Utf8PathBuf,
+    /// The secret to pull with.
+    pub pull: Utf8PathBuf,
+    /// The secret to push with.
+    pub push: Utf8PathBuf,
+    /// More authorities for registries; may not exist.
+    pub authorities: Utf8PathBuf,
+    /// A directory to work in, on a file system that is no overlay.
+    pub work: Utf8PathBuf,
+    /// The file that the outcome is left in.
+    pub message: Utf8PathBuf,
+}
+
+impl Default for Paths {
+    /// The places of the pod.
+    fn default() -> Self {
+        Self {
+            spec: job::SPEC_DIRECTORY.into(),
+            pull: job::PULL_DIRECTORY.into(),
+            push: job::PUSH_DIRECTORY.into(),
+            authorities: job::CA_DIRECTORY.into(),
+            work: job::WORK_DIRECTORY.into(),
+            message: "/dev/termination-log".into(),
+        }
+    }
+}
+
+impl Paths {
+    /// Directories that are made for the build, below the one to work in.
+    pub(crate) fn below_work(&self, name: &str) -> Utf8PathBuf {
+        self.work.join(name)
+    }
+}

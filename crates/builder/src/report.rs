@@ -1,0 +1,28 @@
+//! What the build says: lines of the log, and the termination message.
+
+use std::fs;
+
+use onlay_core::build::spec::Outcome;
+
+use crate::paths::Paths;
+
+/// A line of our own in the log; the others are buildah's and its commands'.
+pub fn say(line: impl AsRef<str>) {
+    println!("onlay: {}", line.as_ref());
+}
+
+/// Leaves the outcome, in the log and as the termination message.
+pub fn leave(paths: &Paths, outcome: &Outcome) {
+    match outcome {
+        Outcome::Pushed { image } => say(format!("pushed {image}")),
+        Outcome::Failed(failure) => say(format!("failed ({}): {}", failure.cause.as_str(), failure.describe())),
+    }
+    if let Err(error) = fs::write(&paths.message, outcome.to_message()) {
+        say(format!("failed to leave the outcome in {}: {error}", paths.message));
+    }
+}
+
+/// Whether an outcome was left.
+pub fn was_left(paths: &Paths) -> bool {
+    fs::read_to_string(&paths.message).is_ok_and(|text| Outcome::from_message(&text).is_some())
+}

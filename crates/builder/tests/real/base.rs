@@ -1,0 +1,67 @@
+//! A base image: the shape of an ostree system, and no more programs than the tests run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::world::run;
+
+const PROGRAMS: [&str; 8] = ["sh", "cat", "find", "mkdir", "rm", "sed", "id", "cp"];
+const DIRECTORIES: [&str; 11] = [
+    "usr/bin",
+    "usr/lib64",
+    "usr/lib",
+    "usr/sbin",
+    "etc/ssh",
+    "var/lib/apt/lists",
+    "var/cache/apt",
+    "var/log",
+    "run",
+    "tmp",
+    "sysroot",
+];
+const LINKS: [(&str, &str); 7] = [
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("sbin", "usr/sbin"),
+    ("home", "var/home"),
+    ("usr/local", "../var/usrlocal"),
+    ("etc/alias", "ssh"),
+];
+const FILES: [(&str, &str); 4] = [
+    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nprinter:x:77:78::/:/bin/false\n"),
+    ("etc/group", "root:x:0:\nprinter:x:78:\n"),
+    ("etc/motd", "as shipped\n"),
+    ("usr/share/kept", "base\n"),
+];
+
+/// Makes the root file system of a base image.
+pub fn rootfs(directory: &Path) -> PathBuf {
+    let root = directory.join("rootfs");
+    for path in DIRECTORIES {
+        fs::create_dir_all(root.join(path)).unwrap();
+    }
+    for (path, target) in LINKS {
+        symlink(target, root.join(path)).unwrap();
+    }
+    for (path, contents) in FILES {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), contents).unwrap();
+    }
+    let mut files = BTreeSet::new();
+    for program in PROGRAMS {
+        let path = fs::canonicalize(format!("/usr/bin/{program}")).unwrap();
+        fs::copy(&path, root.join("usr/bin").join(program)).unwrap();
+        let libraries = run(&["ldd", path.to_str().unwrap()]);
+        let words = libraries.split_whitespace().filter(|word| word.starts_with('/'));
+        files.extend(words.map(PathBuf::from));
+    }
+    for file in files {
+        let place = root.join(file.strip_prefix("/").unwrap());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(fs::canonicalize(&file).unwrap(), place).unwrap();
+    }
+    root
+}

@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::world::{OSTREE, World, configuration, run};
+
+/// The entries of a layer: name, and the line that tar prints of it.
+fn list(layer: &Path) -> BTreeMap<String, String> {
+    let listing = run(&["tar", "--numeric-owner", "--full-time", "-tvzf", layer.to_str().unwrap()]);
+    let entries = listing.lines().map(|line| {
+        let name = line.split_whitespace().nth(5).unwrap();
+        (name.to_owned(), line.to_owned())
+    });
+    entries.collect()
+}
+
+fn read(layer: &Path, name: &str) -> String {
+    run(&["tar", "-xOzf", layer.to_str().unwrap(), name])
+}
+
+/// The newest contents of a file in several layers.
+fn newest(layers: &[(String, PathBuf)], name: &str) -> Option<String> {
+    let with = layers.iter().rev().find(|(_, layer)| list(layer).contains_key(name));
+    with.map(|(_, layer)| read(layer, name))
+}
+
+#[test]
+fn an_image_has_the_bases_layers_the_configuration_and_what_the_user_wrote() {
+    let mut world = World::new(OSTREE);
+    let mut wanted = configuration(
+        &[
+            ("/etc/motd", "ours\n"),
+            ("/etc/alias/new.conf", "x\n"),
+            ("/home/core/a", "node only\n"),
+            ("/usr/local/b", "node only\n"),
+        ],
+        &[("/etc/link", "motd")],
+        &[("mine.service", "[Service]\nExecStart=/bin/true\n")],
+    );
+    let owned = json!({"path": "/etc/owned", "user": {"name": "printer"}, "group": {"name": "nobody-knows"}, "contents": {"source": "data:,y"}});
+    wanted["storage"]["files"].as_array_mut().unwrap().push(owned);
+    let containerfile = "FROM configs AS final\n\
+        RUN cat /etc/motd > /usr/share/seen && mkdir -p /var/cache/apt/archives && \\\n  \
+          echo junk > /var/cache/apt/archives/a.deb && echo junk > /var/log/dpkg.log && echo junk > /tmp/a\n\
+        RUN <<EOF\nset -e\necho \"from a heredoc\" > /usr/share/heredoc\nEOF\n\
+        COPY <<'EOF' /etc/copied\nkept as $it is\nEOF\n";
+    let built = world.build(wanted, Some(containerfile));
+    assert_eq!(built.exit_code, 0);
+    let image = built.image().to_owned();
+    assert!(image.starts_with(&format!("{}/os/image@sha256:", world.registry.address)), "{image}");
+
+    let base = world.layers(&world.base.clone());
+    let layers = world.layers(&image);
+    assert_eq!(layers[0].0, base[0].0, "the base's layer keeps its digest");
+    let config = list(&layers[1].1);
+    let line = |name: &str| config.get(name).unwrap_or_else(|| panic!("{name} of {config:?}")).as_str();
+    assert!(line("etc/motd").starts_with("-rw-r----- 0/0"), "{}", line("etc/motd"));
+    assert!(line("etc/owned").contains(" 77/0 "), "{}", line("etc/owned"));
+    assert!(line("etc/motd").contains("1970-01-01"), "{}", line("etc/motd"));
+    assert!(config.contains_key("etc/ssh/new.conf") && !config.contains_key("etc/alias"), "{config:?}");
+    assert!(config.contains_key("etc/systemd/system/mine.service"));
+    assert!(!config.keys().any(|name| name.contains("home") || name.contains("local")), "{config:?}");
+    assert_eq!(read(&layers[1].1, "usr/lib/onlay/base/etc/motd"), "as shipped\n");
+    let baked = "/etc/link\n/etc/motd\n/etc/owned\n/etc/ssh/new.conf\n/etc/systemd/system/mine.service\n";
+    assert_eq!(read(&layers[1].1, "usr/lib/onlay/baked"), baked);
+
+    assert_eq!(newest(&layers, "usr/share/seen").as_deref(), Some("ours\n"));
+    assert_eq!(newest(&layers, "usr/share/heredoc").as_deref(), Some("from a heredoc\n"));
+    assert_eq!(newest(&layers, "etc/copied").as_deref(), Some("kept as $it is\n"));
+    let all: Vec<String> = layers.iter().skip(1).flat_map(|(_, layer)| list(layer).into_keys()).collect();
+    for stray in ["var/cache/apt/archives/a.deb", "var/log/dpkg.log", "tmp/a"] {
+        assert!(!all.contains(&stray.to_owned()), "{stray} of {all:?}");
+    }
+    let removed = |name: &str| all.contains(&format!("etc/.wh.{name}")) || !all.contains(&format!("etc/{name}"));
+    assert!(["hosts", "hostname", "resolv.conf"].into_iter().all(removed), "{all:?}");
+}
+
+#[test]
+fn a_configuration_alone_gives_the_same_image_every_time() {
+    let mut world = World::new(OSTREE);
+    let wanted = configuration(&[("/etc/motd", "ours\n")], &[], &[]);
+    let first = world.build(wanted.clone(), None).image().to_owned();
+    let second = world.build(wanted, None).image().to_owned();
+    assert_eq!(first, second);
+    assert_eq!(world.layers(&first).len(), 2);
+}
+
+#[test]
+fn no_configuration_and_no_containerfile_is_the_base() {
+    let mut world = World::new(OSTREE);
+    let built = world.build(configuration(&[], &[], &[]), Some("# nothing yet\n"));
+    let layers = world.layers(built.image());
+    assert_eq!(layers[0].0, world.layers(&world.base.clone())[0].0);
+}
+
+#[test]
+fn what_a_package_or_a_command_does_to_a_configured_path_is_kept_beside_it() {
+    let mut world = World::new(OSTREE);
+    let wanted = configuration(&[("/etc/tool.conf", "ours\n"), ("/etc/motd", "ours\n")], &[], &[]);
+    let containerfile = "FROM configs AS final\n\
+        RUN echo shipped > /etc/tool.conf.dpkg-dist && echo changed > /etc/motd\n";
+    let built = world.build(wanted, Some(containerfile));
+    let layers = world.layers(built.image());
+    assert_eq!(newest(&layers, "usr/lib/onlay/base/etc/tool.conf").as_deref(), Some("shipped\n"));
+    assert_eq!(newest(&layers, "usr/lib/onlay/base/etc/motd").as_deref(), Some("changed\n"));
+    assert_eq!(newest(&layers, "etc/tool.conf").as_deref(), Some("ours\n"));
+    let last = list(&layers.last().unwrap().1);
+    assert!(last.contains_key("etc/.wh.tool.conf.dpkg-dist"), "{last:?}");
+}

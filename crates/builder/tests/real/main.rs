@@ -1,0 +1,10 @@
+//! The builder with a real buildah and a real registry.
+//!
+//! Needs root and the programs buildah, skopeo, docker-registry, ldd and tar; a missing one fails the test.
+#![cfg(test)]
+
+mod base;
+mod failures;
+mod images;
+mod registry;
+mod world;

@@ -1,0 +1,176 @@
+//! One build: its registry, its base image, and what the pod would have mounted.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use camino::Utf8PathBuf;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use onlay_api::machine_config::MachineConfigSpec;
+use onlay_builder::Paths;
+use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::base;
+use crate::registry::Registry;
+
+/// Labels of a base image of an ostree system.
+pub const OSTREE: &str = "LABEL ostree.final-diffid=sha256:aa ostree.bootable=1";
+
+/// Runs a program, and gives what it wrote to stdout.
+pub fn run(words: &[&str]) -> String {
+    let output = Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One build. The directory and everything that is mounted in it go away with it.
+pub struct World {
+    pub registry: Registry,
+    pub base: String,
+    directory: TempDir,
+    tries: u32,
+}
+
+/// What a build left.
+pub struct Built {
+    pub exit_code: i32,
+    pub outcome: Outcome,
+}
+
+impl World {
+    pub fn new(labels: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::start(directory.path());
+        registry.write_secret(&directory.path().join("pull"), "secret");
+        registry.write_secret(&directory.path().join("push"), "secret");
+        let mut world = Self { registry, base: String::new(), directory, tries: 0 };
+        world.base = world.push_base(labels);
+        world
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn push_base(&self, labels: &str) -> String {
+        base::rootfs(self.directory.path());
+        fs::write(self.path("Base"), format!("FROM scratch\nADD rootfs /\n{labels}\n")).unwrap();
+        let (root, runroot) = (self.text("base-storage"), self.text("base-run"));
+        let storage = ["buildah", "--root", &root, "--runroot", &runroot, "--storage-driver", "overlay"];
+        let (file, context, digest) = (self.text("Base"), self.text(""), self.text("base-digest"));
+        run(&[
+            &storage[..],
+            &["build", "--isolation", "chroot", "--tag", "localhost/base:1", "--file", &file, &context],
+        ]
+        .concat());
+        let target = format!("docker://{}/os/base:1", self.registry.address);
+        let access = ["--cert-dir", &self.text("ca"), "--creds", "tiny:secret", "--digestfile", &digest];
+        run(&[&storage[..], &["push"], &access, &["localhost/base:1", &target]].concat());
+        format!("{}/os/base@{}", self.registry.address, fs::read_to_string(digest).unwrap().trim())
+    }
+
+    /// Writes what a pod has mounted, and builds. Every build has a storage of its own, as every pod has.
+    pub fn build(&mut self, configuration: Value, containerfile: Option<&str>) -> Built {
+        self.tries += 1;
+        let work = self.path(&format!("work-{}", self.tries));
+        fs::create_dir_all(&work).unwrap();
+        let spec = Spec {
+            build: "worker-5d56".to_owned(),
+            rendered: "rendered-worker-31fc".to_owned(),
+            base: self.base.clone(),
+            target: format!("{}/os/image:worker-5d56", self.registry.address),
+            pull_secret: "pull-secret".to_owned(),
+            push_secret: "push-secret".to_owned(),
+            containerfile: containerfile.map(str::to_owned),
+        };
+        let configuration = MachineConfigSpec { config: configuration, ..MachineConfigSpec::default() };
+        self.write_spec(&spec, &configuration);
+        let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).unwrap();
+        let paths = Paths {
+            spec: utf8(self.path("spec")),
+            pull: utf8(self.path("pull")),
+            push: utf8(self.path("push")),
+            authorities: utf8(self.path("ca")),
+            work: utf8(work),
+            message: utf8(self.path("message")),
+        };
+        let exit_code = onlay_builder::run(&paths, &[]);
+        let message = fs::read_to_string(&paths.message).unwrap();
+        Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
+    }
+
+    fn write_spec(&self, spec: &Spec, configuration: &MachineConfigSpec) {
+        fs::create_dir_all(self.path("spec")).unwrap();
+        fs::write(self.path("spec").join(SPEC_KEY), serde_json::to_vec(spec).unwrap()).unwrap();
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(&serde_json::to_vec(configuration).unwrap()).unwrap();
+        fs::write(self.path("spec").join(CONFIGURATION_KEY), packer.finish().unwrap()).unwrap();
+    }
+
+    /// Fetches an image, and gives its layers in order: their digests and where their archives lie.
+    pub fn layers(&self, image: &str) -> Vec<(String, PathBuf)> {
+        let place = self.path("fetched");
+        if place.exists() {
+            fs::remove_dir_all(&place).unwrap();
+        }
+        let target = format!("dir:{}", place.to_str().unwrap());
+        let access = ["--src-cert-dir", &self.text("ca"), "--src-creds", "tiny:secret"];
+        run(&[&["skopeo", "copy", "--quiet"][..], &access, &[&format!("docker://{image}"), &target]].concat());
+        let manifest: Value = serde_json::from_slice(&fs::read(place.join("manifest.json")).unwrap()).unwrap();
+        let digests = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].as_str().unwrap());
+        digests.map(|digest| (digest.to_owned(), place.join(digest.split_once(':').unwrap().1))).collect()
+    }
+}
+
+impl Built {
+    /// The image that was pushed.
+    pub fn image(&self) -> &str {
+        match &self.outcome {
+            Outcome::Pushed { image } => image,
+            Outcome::Failed(failure) => panic!("{}", failure.describe()),
+        }
+    }
+
+    /// The failure, with the exit code.
+    pub fn failure(&self) -> (&Failure, i32) {
+        match &self.outcome {
+            Outcome::Pushed { image } => panic!("pushed {image}"),
+            Outcome::Failed(failure) => (failure, self.exit_code),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+        let ours: Vec<&Path> = places.filter(|place| place.starts_with(self.directory.path())).collect();
+        for place in ours.iter().rev() {
+            run(&["umount", "--lazy", place.to_str().unwrap()]);
+        }
+    }
+}
+
+/// A configuration with these files, links and units, as Ignition writes them.
+pub fn configuration(files: &[(&str, &str)], links: &[(&str, &str)], units: &[(&str, &str)]) -> Value {
+    let source = |contents: &str| format!("data:,{}", contents.replace(' ', "%20").replace('\n', "%0A"));
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, contents)| json!({"path": path, "mode": 0o640, "contents": {"source": source(contents)}}))
+        .collect();
+    let links: Vec<_> = links.iter().map(|(path, target)| json!({"path": path, "target": target})).collect();
+    let units: Vec<_> = units.iter().map(|(name, contents)| json!({"name": name, "contents": contents})).collect();
+    json!({
+        "ignition": {"version": "3.4.0"},
+        "storage": {"files": files, "links": links},
+        "systemd": {"units": units},
+    })
+}
