@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::Ostree;
 use crate::command::{self, Run, Runner};
-use crate::os::{Backend as _, Request};
+use crate::os::{Backend as _, Deployment, Request};
 
 /// A host that answers every command with one text and keeps what it was asked.
 #[derive(Debug)]
@@ -34,6 +34,32 @@ fn the_status_of_an_installed_node() {
     assert!(booted.digest.as_ref().unwrap().starts_with("sha256:"));
     assert_eq!(booted.kargs, ["root=LABEL=root", "rw"]);
     assert_eq!((status.staged(), booted.staged, booted.locked), (None, false, false));
+}
+
+#[rstest]
+#[case::locked_the_old_system_boots_next(include_str!("fixtures/onlay-ostree-0.1/staged-locked.json"), &["staged locked", "booted"])]
+#[case::unlocked_the_staged_one_boots_next(include_str!("fixtures/onlay-ostree-0.1/staged.json"), &["staged", "booted"])]
+#[case::after_the_reboot_the_new_one_is_booted(include_str!("fixtures/onlay-ostree-0.1/updated.json"), &["booted", ""])]
+#[case::going_back_puts_the_old_one_first(include_str!("fixtures/onlay-ostree-0.1/going-back.json"), &["", "booted"])]
+fn an_update_as_recorded_on_a_node(#[case] answer: &'static str, #[case] expected: &[&str]) {
+    let status = Ostree::new(&host(answer)).status().unwrap();
+    let told = |one: &Deployment| {
+        let flags = [(one.staged, "staged"), (one.locked, "locked"), (one.booted, "booted")];
+        flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(status.deployments.iter().map(told).collect::<Vec<_>>(), expected);
+    for one in &status.deployments {
+        let (image, digest) = (one.image.as_deref().unwrap(), one.digest.as_deref().unwrap());
+        assert!(image.starts_with("127.0.0.1:5055/os/") && image.ends_with(&format!("@{digest}")), "{image}");
+    }
+}
+
+#[test]
+fn a_staged_deployment_as_recorded_on_a_node() {
+    let host = host(include_str!("fixtures/onlay-ostree-0.1/stage.json"));
+    let request = Request { image: "", authfile: None, kernel_arguments: &[], keep: &[] };
+    let staged = Ostree::new(&host).stage(&request).unwrap();
+    assert!(staged.id.starts_with("debian/") && staged.digest.starts_with("sha256:"), "{staged:?}");
 }
 
 #[test]
