@@ -113,7 +113,7 @@ async fn an_agent_may_do_this_and_nothing_else() {
 #[case::derive_pull_secrets("patch", "/secrets", NODE_SECRETS_NAMESPACE, true)]
 #[case::read_secrets_elsewhere("get", "/secrets", "kube-system", false)]
 #[case::list_secrets_everywhere("list", "/secrets", "", false)]
-#[case::hold_the_lease("update", "coordination.k8s.io/leases", NAMESPACE, true)]
+#[case::hold_the_lease("patch", "coordination.k8s.io/leases", NAMESPACE, true)]
 #[case::events_beside_cluster_objects("create", "events.k8s.io/events", "default", true)]
 #[case::write_pools("patch", "machineconfiguration.openshift.io/machineconfigpools", "", true)]
 #[case::delete_pools("delete", "machineconfiguration.openshift.io/machineconfigpools", "", false)]
