@@ -159,9 +159,16 @@ async fn report(mut progress: Receiver<ImportProgress>) {
 }
 
 fn failure(image: &Image, access: &Access, source: &(dyn std::error::Error + 'static)) -> Error {
-    let text = crate::error::one_line(source);
+    let line = crate::error::one_line(source);
+    let text = innermost(&line).to_string();
     let way_out = way_out(&text);
     Error::Fetch { image: image.clone(), access: access.describe(), text, way_out }
+}
+
+/// What skopeo says, without the names of the remote calls that it passed through.
+fn innermost(text: &str) -> &str {
+    let call = text.rsplit_once("failed to invoke method ").and_then(|(_, rest)| rest.split_once(": "));
+    call.map_or(text, |(_, words)| words)
 }
 
 /// What a person can do about a failed fetch; the words are those of skopeo, the registries and ostree-ext.
@@ -192,7 +199,17 @@ fn way_out(text: &str) -> &'static str {
 mod tests {
     use rstest::rstest;
 
-    use super::way_out;
+    use super::{innermost, way_out};
+
+    #[rstest]
+    #[case::nested_calls_are_left_out(
+        "Creating importer: failed to invoke method OpenImage: failed to invoke method OpenImage: pinging r: refused",
+        "pinging r: refused"
+    )]
+    #[case::other_words_are_kept("Preparing import: no label", "Preparing import: no label")]
+    fn keeps_the_words_that_matter(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(innermost(text), expected);
+    }
 
     #[rstest]
     #[case::an_unknown_ca_names_the_place_for_it("pinging: x509: certificate signed by unknown authority", "certs.d")]
