@@ -5,19 +5,26 @@
 
 pub mod api_server;
 pub mod assets;
+pub mod base_image;
+pub mod buildah;
+pub mod cache;
 pub mod client;
 pub mod command;
 pub mod control_plane;
 pub mod dns;
+pub mod fingerprint;
 pub mod lab;
 pub mod layout;
 pub mod lock;
 pub mod network;
+pub mod node;
 pub mod packages;
 pub mod pki;
 pub mod process;
+pub mod programs;
 pub mod progress;
 pub mod registry;
+pub mod rootfs;
 pub mod teardown;
 pub mod wait;
 
