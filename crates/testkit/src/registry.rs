@@ -22,7 +22,8 @@ pub const ADDRESS: &str = "10.223.0.1:5000";
 /// The only user; may pull, push and delete.
 pub const USER: &str = "lab";
 
-const NAME: &str = "registry";
+/// The daemon.
+pub const DAEMON: &str = "registry";
 
 /// Why the registry does not run.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum RegistryError {
 
 /// Starts the registry unless it runs, and waits until it listens.
 pub async fn start(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
-    let directory = layout.service(NAME);
+    let directory = layout.service(DAEMON);
     let config = directory.join("config.yml");
     if !config.is_file() {
         prepare(layout, pki)?;
@@ -62,39 +63,39 @@ pub async fn start(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
     let mut command = Command::new(packages::program(layout, "docker-registry").await?);
     command.args(["serve", config.as_str()]);
     let ready = async || TcpStream::connect(ADDRESS).await.map(drop).map_err(|error| error.to_string());
-    Ok(process::ensure(layout, NAME, command, ready).await?)
+    Ok(process::ensure(layout, DAEMON, command, ready).await?)
 }
 
 /// Stops the registry.
 pub async fn stop(layout: &Layout) -> Result<(), RegistryError> {
-    Ok(process::stop(layout, NAME).await?)
+    Ok(process::stop(layout, DAEMON).await?)
 }
 
 /// Whether the registry runs.
 pub fn is_running(layout: &Layout) -> bool {
-    process::running(layout, NAME).is_some()
+    process::running(layout, DAEMON).is_some()
 }
 
 /// The password of [`USER`].
 pub fn password(layout: &Layout) -> Result<String, RegistryError> {
-    let path = layout.service(NAME).join("password");
+    let path = layout.service(DAEMON).join("password");
     std::fs::read_to_string(&path).map_err(|source| RegistryError::Password { path, source })
 }
 
 /// A file with the user's credentials as skopeo, buildah and pull secrets take them (`.dockerconfigjson`).
 pub fn auth_file(layout: &Layout) -> Utf8PathBuf {
-    layout.service(NAME).join("auth.json")
+    layout.service(DAEMON).join("auth.json")
 }
 
 /// A directory that holds only the authority, as `ca.crt`: for `--cert-dir`.
 pub fn cert_dir(layout: &Layout) -> Utf8PathBuf {
-    layout.service(NAME).join("certs")
+    layout.service(DAEMON).join("certs")
 }
 
 /// Writes password, credentials, certificates, and as the last one the configuration.
 fn prepare(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
-    let directory = layout.service(NAME);
-    let serving = pki.ensure_server(NAME, &[], &[network::HOST.into()])?;
+    let directory = layout.service(DAEMON);
+    let serving = pki.ensure_server(DAEMON, &[], &[network::HOST.into()])?;
     let password_path = directory.join("password");
     let password = random().map_err(|source| RegistryError::Password { path: password_path.clone(), source })?;
     let hash = bcrypt::hash(&password, HASH_COST)?;
