@@ -50,8 +50,9 @@ pub enum Error {
 /// Works on the machine until the process is told to end; a step that has begun is finished first.
 pub async fn run(config: Config) -> Result<(), Error> {
     let client = Client::try_default().await.map_err(Box::new)?;
-    let machine = Machine::open(&config.host_root, Box::new(Ostree::new(Runner::on_host())), Runner::on_host())?;
-    machine.install_guard(config.guard_deadline.as_secs())?;
+    let on_host = Runner::on_host();
+    let machine = Machine::open(&config.host_root, Box::new(Ostree::new(on_host.clone())), Box::new(on_host))?;
+    machine.install_guard(machine::GUARD_PROGRAM.into(), config.guard_deadline.as_secs())?;
     let cluster = Cluster::new(client, config.node_name.clone());
     let mut changes = pin!(cluster.watch());
     let mut turns = Turns::new(Arc::new(machine), cluster.clone());

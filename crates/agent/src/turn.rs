@@ -8,9 +8,8 @@ use onlay_api::machine_config_node::Deployment;
 use onlay_api::{MachineConfigNode, MachineConfigNodeStatus};
 use onlay_core::node::report::{self, Facts};
 use onlay_core::node::{Decision, Journal, Step, Target, decide};
-use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinError;
 
 /// First and longest pause before something that failed is tried again.
@@ -44,6 +43,16 @@ pub enum Error {
     Thread(#[from] JoinError),
 }
 
+/// What went wrong in the step that is tried now.
+#[derive(Debug, Clone)]
+struct Failure {
+    text: String,
+    /// How often in a row.
+    times: u32,
+    /// When it is tried again.
+    again: Instant,
+}
+
 /// The agent's turns, and what it knows between them: only what it could read again.
 pub struct Turns {
     machine: Arc<Machine>,
@@ -52,8 +61,7 @@ pub struct Turns {
     node: Option<MachineConfigNode>,
     /// What was last published, for the object with this identity.
     published: Option<(Option<String>, MachineConfigNodeStatus)>,
-    /// What failed in the last turn, and how often in a row.
-    failure: Option<(String, u32)>,
+    failure: Option<Failure>,
 }
 
 impl Turns {
@@ -62,10 +70,9 @@ impl Turns {
         Self { machine, cluster, node: None, published: None, failure: None }
     }
 
-    /// Takes note of the object as it is now.
+    /// Takes note of the object as it is now. Another order is a reason to try at once what failed.
     pub fn see(&mut self, node: Option<MachineConfigNode>) {
-        let spec = |node: &Option<MachineConfigNode>| node.as_ref().map(|node| node.spec.clone());
-        if spec(&node) != spec(&self.node) {
+        if node.as_ref().map(|node| &node.spec) != self.node.as_ref().map(|node| &node.spec) {
             self.failure = None;
         }
         self.node = node;
@@ -73,20 +80,35 @@ impl Turns {
 
     /// Takes one turn. A failure is told to the API server, and tried again later.
     pub async fn turn(&mut self) -> Next {
-        match self.try_turn().await {
+        let sight = match self.observe().await {
+            Ok(sight) => sight,
+            Err(error) => return self.blind(&error).await,
+        };
+        let decision = decide(&sight.observed);
+        if matches!(decision, Decision::Rest | Decision::Wait(_) | Decision::Stop(_)) {
+            self.failure = None;
+        }
+        let told = self.tell(&sight, &decision).await;
+        let past_permit = sight.observed.journal.as_ref().is_some_and(Journal::is_unlocked);
+        if let Err(error) = told {
+            tracing::warn!(past_permit, "{}", with_causes(&error));
+            if !past_permit {
+                return Next::After(PAUSE.0);
+            }
+        }
+        if let Some(failure) = &self.failure
+            && failure.again > Instant::now()
+        {
+            return Next::After(failure.again - Instant::now());
+        }
+        match self.apply(&sight, decision).await {
             Ok(next) => {
-                if next == Next::Now {
-                    self.failure = None;
-                }
+                self.failure = None;
                 next
             }
             Err(error) => {
-                let text = with_causes(&error);
-                let times = self.failure.as_ref().map_or(0, |(_, times)| *times) + 1;
-                tracing::warn!(times, "{text}");
-                self.failure = Some((text, times));
-                let pause = (PAUSE.0 * 2_u32.saturating_pow(times - 1)).min(PAUSE.1);
-                if let Err(error) = self.tell_failure().await {
+                let pause = self.fail(&error);
+                if let Err(error) = self.tell(&sight, &decide(&sight.observed)).await {
                     tracing::warn!("{}", with_causes(&error));
                 }
                 Next::After(pause)
@@ -94,19 +116,28 @@ impl Turns {
         }
     }
 
-    async fn try_turn(&mut self) -> Result<Next, Error> {
-        let sight = self.observe().await?;
-        let decision = decide(&sight.observed);
-        // A failure is forgotten only when its step succeeded, so that its words stay while it is tried again.
-        let told = self.tell(&sight, &decision).await;
-        let past_permit = sight.observed.journal.as_ref().is_some_and(Journal::is_unlocked);
-        if let Err(error) = told {
-            if !past_permit {
-                return Err(error);
+    /// Keeps what went wrong, and says how long to pause.
+    fn fail(&mut self, error: &Error) -> Duration {
+        let text = with_causes(error);
+        let times = self.failure.as_ref().map_or(0, |failure| failure.times) + 1;
+        tracing::warn!(times, "{text}");
+        let pause = pause(times);
+        self.failure = Some(Failure { text, times, again: Instant::now() + pause });
+        pause
+    }
+
+    /// The machine could not be read: that is all there is to tell.
+    async fn blind(&mut self, error: &Error) -> Next {
+        let pause = self.fail(error);
+        if let Some(node) = self.node.clone() {
+            let text = self.failure.as_ref().map(|failure| failure.text.clone()).unwrap_or_default();
+            let before = self.before(&node);
+            let status = report::blind(&before, &text, node.metadata.generation, Timestamp::now());
+            if let Err(error) = self.publish(&node, &before, status).await {
+                tracing::warn!("{}", with_causes(&error));
             }
-            tracing::warn!("{}; going on, since the update is past the permit", with_causes(&error));
         }
-        self.apply(&sight, decision).await
+        Next::After(pause)
     }
 
     async fn observe(&self) -> Result<Sight, Error> {
@@ -117,35 +148,40 @@ impl Turns {
 
     /// Publishes what is true and what comes next.
     async fn tell(&mut self, sight: &Sight, decision: &Decision) -> Result<(), Error> {
-        let Some(node) = &self.node else { return Ok(()) };
-        let uid = node.metadata.uid.clone();
-        let before = match &self.published {
-            Some((known, status)) if *known == uid => status.clone(),
-            _ => node.status.clone().unwrap_or_default(),
-        };
+        let Some(node) = self.node.clone() else { return Ok(()) };
+        let before = self.before(&node);
         let facts = Facts {
             observed: &sight.observed,
             decision,
-            failure: self.failure.as_ref().map(|(text, _)| text.as_str()),
+            failure: self.failure.as_ref().map(|failure| failure.text.as_str()),
             generation: node.metadata.generation,
             deployments: deployments(sight),
             adopted_image: Some(sight.adopted.image.clone()),
             booted_image: sight.deployments.iter().find(|known| known.booted).and_then(|known| known.image.clone()),
         };
         let status = report::status(&before, &facts, Timestamp::now());
-        let is_there = self.published.as_ref().is_some_and(|(known, published)| *known == uid && *published == status);
-        if is_there {
-            return Ok(());
-        }
-        self.cluster.publish(node, &status).await?;
-        self.published = Some((uid, status));
-        Ok(())
+        self.publish(&node, &before, status).await
     }
 
-    async fn tell_failure(&mut self) -> Result<(), Error> {
-        let sight = self.observe().await?;
-        let decision = decide(&sight.observed);
-        self.tell(&sight, &decision).await
+    /// The agent's part of the status as it was published last, or as the object has it.
+    fn before(&self, node: &MachineConfigNode) -> MachineConfigNodeStatus {
+        match &self.published {
+            Some((known, status)) if *known == node.metadata.uid => status.clone(),
+            _ => report::own_part(node.status.clone().unwrap_or_default()),
+        }
+    }
+
+    async fn publish(
+        &mut self,
+        node: &MachineConfigNode,
+        before: &MachineConfigNodeStatus,
+        status: MachineConfigNodeStatus,
+    ) -> Result<(), Error> {
+        if *before != status {
+            self.cluster.publish(node, &status).await?;
+        }
+        self.published = Some((node.metadata.uid.clone(), status));
+        Ok(())
     }
 
     async fn apply(&mut self, sight: &Sight, decision: Decision) -> Result<Next, Error> {
@@ -154,9 +190,8 @@ impl Turns {
         match decision {
             Decision::Rest => {
                 if let Some(confirmed) = sight.confirmed.clone() {
-                    tokio::task::spawn_blocking(move || machine.confirm_again(&confirmed)).await??;
+                    tokio::task::spawn_blocking(move || machine.say_again(&confirmed)).await??;
                 }
-                self.failure = None;
                 return Ok(Next::Change);
             }
             Decision::Wait(_) | Decision::Stop(_) => return Ok(Next::Change),
@@ -166,6 +201,7 @@ impl Turns {
                 tokio::task::spawn_blocking(move || machine.rename(&journal, &desired)).await??;
             }
             Decision::Undo(journal) => tokio::task::spawn_blocking(move || machine.undo(&journal, &booted)).await??,
+            Decision::Accept => tokio::task::spawn_blocking(move || machine.accept()).await??,
             Decision::NoteWentBack => tokio::task::spawn_blocking(move || machine.note_went_back()).await??,
             Decision::Do(step, journal) => return self.step(step, journal).await,
         }
@@ -237,8 +273,13 @@ fn deployments(sight: &Sight) -> Vec<Deployment> {
     sight.deployments.iter().map(one).collect()
 }
 
+/// How long to pause after so many failures in a row.
+fn pause(times: u32) -> Duration {
+    PAUSE.0.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1))).min(PAUSE.1)
+}
+
 /// An error with all its causes, in one line.
-fn with_causes(error: &Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -249,4 +290,15 @@ fn with_causes(error: &Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end_at_the_longest() {
+        let pauses: Vec<_> = [1, 2, 3, 6, 7, 40].map(|times| pause(times).as_secs()).into();
+        assert_eq!(pauses, [1, 2, 4, 32, 60, 60]);
+    }
 }

@@ -11,5 +11,6 @@ pub mod os;
 pub mod record;
 pub mod root;
 pub mod state;
+pub mod systemd;
 pub mod units;
 pub mod users;

@@ -16,7 +16,7 @@ pub struct Record {
     pub config: String,
     /// The image as `repository@sha256:...`.
     pub image: String,
-    /// Kernel arguments that the configuration asks for; one entry may hold several, quoted.
+    /// Kernel arguments that the configuration asks for, one an entry.
     #[serde(default)]
     pub kernel_arguments: Vec<String>,
     /// Everything below `/` that the configuration names.

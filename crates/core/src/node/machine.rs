@@ -116,6 +116,8 @@ pub struct Observed {
     pub boot: Boot,
     /// The deployment that is staged.
     pub staged: Option<String>,
+    /// Whether the booted deployment was found well, in this boot or an earlier one.
+    pub confirmed: bool,
     /// What the booted deployment was found well with; none before the first update.
     pub running: Option<Target>,
     /// The journal of an update that began and did not end.
@@ -124,6 +126,8 @@ pub struct Observed {
     pub quarantined: Option<String>,
     /// The guard went back, and nobody has written that down yet.
     pub went_back: bool,
+    /// What the last boot said about making the staged deployment bootable, when that did not work.
+    pub last_words: Option<String>,
 }
 
 /// Why a node does nothing.
@@ -159,6 +163,8 @@ pub enum Trouble {
     NotFinalised {
         /// How often.
         attempts: u32,
+        /// What the system said about it when it went down.
+        last_words: Option<String>,
     },
     /// Neither the old nor the new system came up: somebody chose another one.
     OtherBooted {
@@ -173,11 +179,14 @@ impl fmt::Display for Trouble {
             Self::WentBack { reason } => {
                 write!(f, "the node went back from this target: {reason}; change the configuration or the image")
             }
-            Self::NotFinalised { attempts } => write!(
-                f,
-                "the staged system was to boot and the old one came up, {attempts} times; \
-                 `journalctl -b -1 -u ostree-finalize-staged` on the node says why"
-            ),
+            Self::NotFinalised { attempts, last_words } => {
+                write!(f, "the staged system was to boot and the old one came up, {attempts} times; ")?;
+                match last_words {
+                    Some(words) => write!(f, "on its way down the system said: {words}; ")?,
+                    None => f.write_str("the journal of the boots before says nothing about it; ")?,
+                }
+                f.write_str("mend that, then change the configuration or the image to try again")
+            }
             Self::OtherBooted { deployment } => write!(
                 f,
                 "somebody booted {deployment}, which is neither the old nor the new system of this update; \
@@ -204,6 +213,8 @@ pub enum Decision {
     Do(Step, Journal),
     /// Undo what the journal says was done, and forget it: the target has changed.
     Undo(Journal),
+    /// A system runs that nobody found well and that no update explains: somebody chose it. Look whether it is well.
+    Accept,
     /// Write down that the guard went back: quarantine the pair, forget the journal.
     NoteWentBack,
 }
@@ -216,6 +227,7 @@ pub fn decide(observed: &Observed) -> Decision {
     match &observed.journal {
         Some(journal) if journal.boot_id == observed.boot.id => go_on(observed, journal),
         Some(journal) => after_reboot(observed, journal),
+        None if !observed.confirmed => Decision::Accept,
         None => begin(observed),
     }
 }
@@ -258,15 +270,22 @@ fn after_reboot(observed: &Observed, journal: &Journal) -> Decision {
     if journal.deployment.as_ref() == Some(booted) {
         return Decision::Do(Step::Verify, journal.clone());
     }
+    if *booted != journal.from && !observed.confirmed {
+        return Decision::Accept;
+    }
     if observed.target.as_ref() != Some(&journal.target) {
         return Decision::Undo(journal.clone());
     }
     if *booted != journal.from {
         return Decision::Stop(Trouble::OtherBooted { deployment: booted.clone() });
     }
+    if observed.quarantined.is_some() {
+        return Decision::NoteWentBack;
+    }
     let again = journal.again(&observed.boot);
     if again.attempts >= MAX_ATTEMPTS {
-        return Decision::Stop(Trouble::NotFinalised { attempts: again.attempts });
+        let last_words = observed.last_words.clone();
+        return Decision::Stop(Trouble::NotFinalised { attempts: again.attempts, last_words });
     }
     Decision::Begin(again)
 }

@@ -26,7 +26,7 @@ pub struct Facts<'a> {
     pub deployments: Vec<Deployment>,
     /// The image that the node had when it was first met.
     pub adopted_image: Option<String>,
-    /// The image that is booted.
+    /// The image that is booted, by the name under which it was fetched.
     pub booted_image: Option<String>,
 }
 
@@ -38,13 +38,18 @@ pub fn status(before: &MachineConfigNodeStatus, facts: &Facts<'_>, now: Timestam
     let desired = observed.target.as_ref();
     let mut status = MachineConfigNodeStatus {
         observed_generation: facts.generation,
-        conditions: own_conditions(before),
+        conditions: own_part(before.clone()).conditions,
         config_version: desired.map(|target| StatusConfigVersion {
             current: observed.running.as_ref().map(|running| running.config.clone()),
             desired: target.config.clone(),
         }),
         config_image: Some(StatusConfigImage {
-            current_image: facts.booted_image.clone(),
+            current_image: observed
+                .running
+                .as_ref()
+                .map(|running| &running.image)
+                .or(facts.booted_image.as_ref())
+                .cloned(),
             desired_image: desired.map(|target| target.image.clone()),
         }),
         onlay: Some(StatusOnlay {
@@ -59,10 +64,23 @@ pub fn status(before: &MachineConfigNodeStatus, facts: &Facts<'_>, now: Timestam
     status
 }
 
-/// The conditions before, without those that rollout owns.
-fn own_conditions(before: &MachineConfigNodeStatus) -> Vec<onlay_api::Condition> {
+/// The status of a node that could not be looked at: everything stays as it was told last, and the failure is added.
+pub fn blind(
+    before: &MachineConfigNodeStatus,
+    failure: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> MachineConfigNodeStatus {
+    let mut status = own_part(before.clone());
+    conditions::set(&mut status.conditions, Type::NodeDegraded, true, "NodeUnreadable", failure, now, generation);
+    status
+}
+
+/// A status without the conditions that rollout owns.
+pub fn own_part(mut status: MachineConfigNodeStatus) -> MachineConfigNodeStatus {
     let rollout = [Type::Cordoned, Type::Drained, Type::Uncordoned].map(conditions::ConditionType::as_str);
-    before.conditions.iter().filter(|known| !rollout.contains(&known.type_.as_str())).cloned().collect()
+    status.conditions.retain(|known| !rollout.contains(&known.type_.as_str()));
+    status
 }
 
 /// The newest update that the node began; the one before while none is under way.
@@ -105,7 +123,7 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
         Decision::Begin(journal) => of(journal, UpdatePhase::Preparing, Step::Stage),
         Decision::Rename(journal) => of(journal, UpdatePhase::Applying, Step::Stage),
         Decision::Do(step, journal) => of(journal, phase_of(*step), *step),
-        Decision::Undo(_) | Decision::NoteWentBack => before.cloned(),
+        Decision::Undo(_) | Decision::Accept | Decision::NoteWentBack => before.cloned(),
     }
 }
 
@@ -120,7 +138,7 @@ fn phase_of(step: Step) -> UpdatePhase {
 
 fn set_conditions(status: &mut MachineConfigNodeStatus, update: Option<&Update>, facts: &Facts<'_>, now: Timestamp) {
     let phase = update.map(|update| update.phase);
-    let message = update.map(|update| update.message.clone()).unwrap_or_default();
+    let message = facts.failure.or(update.map(|update| update.message.as_str())).unwrap_or_default();
     let under_way = |phase| phase < UpdatePhase::Done;
     let reached = |least| phase.is_some_and(|phase| under_way(phase) && phase >= least);
     let updated = matches!(facts.decision, Decision::Rest);
@@ -149,7 +167,7 @@ fn set_conditions(status: &mut MachineConfigNodeStatus, update: Option<&Update>,
         (false, None) => "NotUpdatedYet".to_owned(),
     };
     for (kind, truth) in truths {
-        let words = if kind == Type::NodeDegraded && !degraded { "" } else { message.as_str() };
+        let words = if kind == Type::NodeDegraded && !degraded { "" } else { message };
         conditions::set(&mut status.conditions, kind, truth, &reason, words, now, facts.generation);
     }
 }

@@ -1,11 +1,12 @@
-//! The step machine: a table, and the law that a crash anywhere changes nothing about the end.
+//! The step machine as a table, and what is reported of it.
+
+mod laws;
 
 use super::machine::*;
 use super::{kargs, report};
 use jiff::Timestamp;
 use onlay_api::machine_config_node::UpdatePhase;
 use onlay_api::{MachineConfigNodeStatus, Needs, Permit};
-use proptest::prelude::*;
 use rstest::rstest;
 
 fn target(config: &str) -> Target {
@@ -23,10 +24,12 @@ fn node() -> Observed {
         permit: Permit::Disrupt,
         boot: boot("1", "old"),
         staged: None,
+        confirmed: true,
         running: Some(target("old")),
         journal: None,
         quarantined: None,
         went_back: false,
+        last_words: None,
     }
 }
 
@@ -96,6 +99,15 @@ fn at(done: Step) -> Observed {
     Observed { boot: boot("2", "third"), staged: None, ..at(Step::Unlock) },
     Decision::Stop(Trouble::OtherBooted { deployment: "third".into() })
 )]
+#[case::what_somebody_chose_is_looked_at_first(
+    Observed { boot: boot("2", "third"), staged: None, confirmed: false, running: None, ..at(Step::Unlock) },
+    Decision::Accept
+)]
+#[case::a_choice_without_an_update_is_looked_at_too(Observed { confirmed: false, running: None, ..node() }, Decision::Accept)]
+#[case::the_guard_went_back_and_was_cut_off_before_its_report(
+    Observed { boot: boot("2", "old"), staged: None, quarantined: Some("x".into()), ..at(Step::Reboot) },
+    Decision::NoteWentBack
+)]
 #[case::the_guard_went_back(Observed { went_back: true, ..at(Step::Reboot) }, Decision::NoteWentBack)]
 fn the_next_step(#[case] observed: Observed, #[case] expected: Decision) {
     assert_eq!(decide(&observed), expected);
@@ -104,8 +116,18 @@ fn the_next_step(#[case] observed: Observed, #[case] expected: Decision) {
 #[test]
 fn a_target_that_is_never_finalised_ends_in_words() {
     let tried = Journal { attempts: 1, ..journal(Some(Step::Unlock)) };
-    let observed = Observed { boot: boot("2", "old"), staged: None, journal: Some(tried), ..node() };
-    assert_eq!(decide(&observed), Decision::Stop(Trouble::NotFinalised { attempts: 2 }));
+    let last_words = Some("no space left".to_owned());
+    let observed = Observed {
+        boot: boot("2", "old"),
+        staged: None,
+        journal: Some(tried),
+        last_words: last_words.clone(),
+        ..node()
+    };
+    let decision = decide(&observed);
+    assert_eq!(decision, Decision::Stop(Trouble::NotFinalised { attempts: 2, last_words }));
+    let Decision::Stop(trouble) = decision else { panic!("{decision:?}") };
+    assert!(trouble.to_string().contains("no space left"), "{trouble}");
 }
 
 #[test]
@@ -113,108 +135,6 @@ fn only_names_that_differ_need_no_reboot() {
     let journal = Journal { needs: Needs::None, deployment: None, ..journal(Some(Step::Stage)) };
     let observed = Observed { permit: Permit::Stage, journal: Some(journal.clone()), ..node() };
     assert_eq!(decide(&observed), Decision::Rename(journal));
-}
-
-/// What happens to the simulated node besides its own steps.
-#[derive(Debug, Clone)]
-enum Event {
-    /// The agent does what it decided, and marks it done.
-    Work,
-    /// The agent does what it decided and is killed before it marks it.
-    Killed,
-    /// The power goes: /run is empty, an unlocked deployment is not finalised.
-    PowerCut,
-    /// Somebody types `reboot`.
-    Reboot,
-}
-
-/// A node as its agent's steps change it.
-struct Machine {
-    observed: Observed,
-    unlocked: bool,
-    boots: u32,
-    reboots_by_us: u32,
-}
-
-impl Machine {
-    fn boot(&mut self, finalised: bool) {
-        self.boots += 1;
-        self.observed.boot.id = self.boots.to_string();
-        if let Some(staged) = self.observed.staged.take().filter(|_| finalised && self.unlocked) {
-            self.observed.boot.deployment = staged;
-            self.observed.running = None;
-        }
-        self.unlocked = false;
-    }
-
-    /// Does a step; `mark` is whether its journal entry reaches the disk.
-    fn work(&mut self, mark: bool) {
-        let decision = decide(&self.observed);
-        let mut journal = None;
-        match decision {
-            Decision::Begin(begun) => journal = Some(begun),
-            Decision::Do(step, mut after) => {
-                after.done = Some(step);
-                match step {
-                    Step::Stage => {
-                        self.observed.staged = Some("new".into());
-                        self.unlocked = false;
-                        after.deployment = Some("new".into());
-                        after.needs = Needs::Reboot;
-                    }
-                    Step::Converge => {}
-                    Step::Unlock => self.unlocked = true,
-                    Step::Reboot => {
-                        self.reboots_by_us += 1;
-                        self.observed.journal = Some(after);
-                        return self.boot(true);
-                    }
-                    Step::Verify => {
-                        self.observed.running = Some(after.target.clone());
-                        self.observed.journal = if mark { None } else { self.observed.journal.clone() };
-                        return;
-                    }
-                }
-                journal = Some(after);
-            }
-            _ => {}
-        }
-        if mark && journal.is_some() {
-            self.observed.journal = journal;
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_the_node_ends_on_its_target_or_says_why(events in prop::collection::vec(
-        prop_oneof![4 => Just(Event::Work), 2 => Just(Event::Killed), 1 => Just(Event::PowerCut), 1 => Just(Event::Reboot)], 0..30,
-    )) {
-        let mut machine = Machine { observed: node(), unlocked: false, boots: 1, reboots_by_us: 0 };
-        for event in events {
-            match event {
-                Event::Work => machine.work(true),
-                Event::Killed => machine.work(false),
-                Event::PowerCut => machine.boot(false),
-                Event::Reboot => machine.boot(true),
-            }
-        }
-        for _ in 0..12 {
-            machine.work(true);
-        }
-        let end = decide(&machine.observed);
-        let stopped = matches!(end, Decision::Stop(Trouble::NotFinalised { .. }));
-        prop_assert!(end == Decision::Rest || stopped, "{:?} ends in {end:?}", machine.observed);
-    }
-}
-
-#[test]
-fn an_undisturbed_update_reboots_once() {
-    let mut machine = Machine { observed: node(), unlocked: false, boots: 1, reboots_by_us: 0 };
-    while decide(&machine.observed) != Decision::Rest {
-        machine.work(true);
-    }
-    assert_eq!(machine.reboots_by_us, 1);
 }
 
 #[rstest]
@@ -254,6 +174,12 @@ fn reported(observed: &Observed, failure: Option<&str>) -> MachineConfigNodeStat
 #[case::gone_back(Observed { quarantined: Some("x".into()), ..node() }, UpdatePhase::RolledBack)]
 fn the_phase(#[case] observed: Observed, #[case] expected: UpdatePhase) {
     assert_eq!(reported(&observed, None).onlay.unwrap().update.unwrap().phase, expected);
+}
+
+#[test]
+fn a_target_that_only_has_another_name_for_the_booted_image_is_reported_by_its_name() {
+    let status = reported(&Observed { running: Some(target("new")), ..node() }, None);
+    assert_eq!(status.config_image.unwrap().current_image, Some(target("new").image));
 }
 
 #[test]
