@@ -192,7 +192,7 @@ fn pod_spec(parts: &Parts<'_>) -> PodSpec {
         service_account_name: Some(names::BUILDER_ACCOUNT.to_owned()),
         enable_service_links: Some(false),
         restart_policy: Some("Never".to_owned()),
-        termination_grace_period_seconds: Some(10),
+        termination_grace_period_seconds: Some(1),
         security_context: Some(pod_security()),
         containers: vec![container(parts, mounts)],
         volumes: Some(volumes),

@@ -39,10 +39,13 @@ pub fn name(pool: &str) -> String {
     format!("pull-{pool}")
 }
 
-/// The secret for the nodes of a pool: one entry, owned by the MachineOSConfig that it comes from.
-pub fn derive(config: &MachineOSConfig, entry: &RegistryEntry, namespace: &str) -> Secret {
+/// The secret for the nodes of a pool: at most one entry, owned by the MachineOSConfig that it comes from.
+///
+/// It exists without an entry too, for an image that anybody may pull.
+pub fn derive(config: &MachineOSConfig, entry: Option<&RegistryEntry>, namespace: &str) -> Secret {
     let pool = &config.spec.machine_config_pool.name;
-    let document = json!({"auths": {entry.key.clone(): entry.value.0}});
+    let entries: BTreeMap<_, _> = entry.map(|entry| (&entry.key, &entry.value.0)).into_iter().collect();
+    let document = json!({"auths": entries});
     Secret {
         metadata: ObjectMeta {
             name: Some(name(pool)),

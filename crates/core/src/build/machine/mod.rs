@@ -74,7 +74,7 @@ fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
     for other in observed.builds.iter().filter(|build| build.name() != target.name) {
         let message = format!("given up for {}, since what the image is built from has changed", target.name);
         let turn = Turn { type_: BuildConditionType::Interrupted, reason: "Superseded", message, image: None };
-        if other.build.metadata.deletion_timestamp.is_some() {
+        if other.is_leaving(observed.config) {
             continue;
         }
         if let Some(status) = status::turn(other.build, turn, &observed.settings.namespace, now) {
@@ -95,7 +95,7 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
     let Some(build) = observed.builds.iter().find(|build| build.name() == target.name) else {
         return start::build(observed, target, now, decision);
     };
-    if build.build.metadata.deletion_timestamp.is_some() {
+    if build.is_leaving(observed.config) {
         serve::building(observed, target, "the build before is being deleted", now, decision);
         return decision.look_again(now + SOON);
     }
@@ -132,11 +132,12 @@ fn again(
 ) {
     let (name, uid) = (build.name().to_owned(), build.build.metadata.uid.clone().unwrap_or_default());
     let ended = status::final_condition(build.build).map(status::name).unwrap_or_default();
-    decision.tell(Object::Config, "BuildRepeated", format!("{name} ({ended}) is made anew: {why}"));
     if build.job.is_some() {
         decision.act(Action::DeleteJob(job_name(&name)));
     }
+    let note = format!("{name} ({ended}) is made anew: {why}");
     decision.act(Action::DeleteBuild { name, uid });
+    decision.tell(Object::Config, "BuildRepeated", note);
     serve::building(observed, target, &format!("made anew: {why}"), now, decision);
 }
 

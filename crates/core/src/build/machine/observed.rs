@@ -109,6 +109,13 @@ impl Build<'_> {
     pub fn name(&self) -> &str {
         self.build.metadata.name.as_deref().unwrap_or_default()
     }
+
+    /// Whether it is on its way out: it is being deleted, or its MachineOSConfig was another one of the same name.
+    pub(super) fn is_leaving(&self, config: &MachineOSConfig) -> bool {
+        let mut owners = self.build.metadata.owner_references.iter().flatten();
+        let is_ours = owners.any(|owner| Some(&owner.uid) == config.metadata.uid.as_ref());
+        self.build.metadata.deletion_timestamp.is_some() || !is_ours
+    }
 }
 
 impl Credentials {

@@ -110,7 +110,7 @@ pub(super) fn image(
 }
 
 fn node_secret(observed: &Observed<'_>, decision: &mut Decision) {
-    let Some(entry) = &observed.node_entry else { return };
+    let entry = observed.node_entry.as_ref();
     let wanted = pull_secret::derive(observed.config, entry, &observed.settings.node_secrets_namespace);
     let have = observed.node_secret;
     let same = have.is_some_and(|have| {

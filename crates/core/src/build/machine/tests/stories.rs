@@ -380,6 +380,21 @@ fn a_job_that_somebody_deletes_is_made_again() {
 }
 
 #[test]
+fn a_config_made_anew_under_its_name_does_not_take_over_builds() {
+    let mut world = built();
+    world.config.metadata.uid = Some("uid-of-another-config".to_owned());
+    world.config.status = None;
+    world.config.metadata.annotations = None;
+    world.settle();
+    assert_eq!(world.served(), (None, None), "the garbage collector is awaited");
+    world.builds.clear();
+    world.jobs.clear();
+    world.settle();
+    world.succeed(OTHER_IMAGE);
+    assert_eq!(world.served(), (Some(OTHER_IMAGE), Some("rendered-worker-1")));
+}
+
+#[test]
 fn a_config_on_its_way_out_is_left_alone() {
     let mut world = World::new();
     world.config.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now));
