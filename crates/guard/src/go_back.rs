@@ -1,7 +1,7 @@
 //! The way back: each step may be cut off by a power failure, and the next boot goes on.
 //!
-//! The quarantine comes first and the report last. A cut before the new boot order leaves a quarantine without a report,
-//! which the decision takes as "on the way"; a cut after it boots the confirmed deployment.
+//! A note says which deployment is being left until the new boot order is on the disk: with it, a deployment in quarantine
+//! is left again; without it, it was left before and somebody booted it once more.
 
 use std::time::Duration;
 
@@ -58,11 +58,13 @@ impl<R: Run> GoBack<'_, R> {
         let record = self.machine.record()?.unwrap_or_default();
         let reason = format!("{}; going back to deployment {to}", self.silence());
         eprintln!("{reason}");
+        self.machine.leaving()?;
         self.quarantine(&record, &reason)?;
         if let Err(error) = self.prepare(to) {
             eprintln!("the files of deployment {to} stay as they were: {error}");
         }
         self.order(to)?;
+        self.machine.left()?;
         self.report(&record, to, &reason)?;
         self.run.output(&["systemctl", "reboot"]).map_err(|source| Error::Reboot { to: to.into(), source })?;
         Ok(())

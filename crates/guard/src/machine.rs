@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use onlay_host::record::Record;
-use onlay_host::state::{self, Confirmed, GuardReport, GuardSettings, Quarantine, State};
+use onlay_host::state::{self, Confirmed, GuardSettings, Quarantine, State};
 
 use crate::booted;
 use crate::decision::Seen;
@@ -17,6 +17,8 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
 const WORD: &str = "run/onlay/confirmed";
 /// When the watch began, in seconds of uptime; a watch that starts again goes on with it.
 const BEGAN: &str = "run/onlay/guard-began";
+/// The deployment that the guard is leaving, below the state directory.
+const WAY_BACK: &str = "guard-way-back.json";
 const UPTIME: &str = "proc/uptime";
 
 /// Why the machine could not be read.
@@ -73,13 +75,21 @@ impl Machine {
         })
     }
 
-    /// The quarantine is written before going back and the report after it: only both together say that it happened.
+    /// Whether the guard already left this image and configuration, and did not merely begin to.
     fn left_before(&self, record: &Record) -> Result<bool, Error> {
         let quarantine = self.state.load::<Quarantine>()?.unwrap_or_default();
-        let report = self.state.load::<GuardReport>()?;
-        let reported =
-            report.is_some_and(|report| report.from.digest == record.digest() && report.config == record.config);
-        Ok(reported && quarantine.find(record.digest(), &record.config).is_some())
+        let on_the_way = self.state.read::<String>(WAY_BACK)?.as_ref() == Some(&self.booted);
+        Ok(quarantine.find(record.digest(), &record.config).is_some() && !on_the_way)
+    }
+
+    /// Notes that the guard is leaving the booted deployment; a cut before [`Machine::left`] does not end the way.
+    pub fn leaving(&self) -> Result<(), Error> {
+        Ok(self.state.write(WAY_BACK, &self.booted)?)
+    }
+
+    /// Notes that another deployment boots next.
+    pub fn left(&self) -> Result<(), Error> {
+        Ok(self.state.delete(WAY_BACK)?)
     }
 
     fn word(&self) -> Result<Option<String>, Error> {

@@ -185,6 +185,7 @@ fn the_booted_deployments_program_helps_when_the_confirmed_ones_does_not_work() 
 fn the_same_image_and_configuration_is_left_only_once() {
     let disk = Disk::new();
     watch::watch(&disk.machine(), &Programs::default()).unwrap();
+    disk.machine().state.forget::<GuardReport>().unwrap();
     for _boot in 0..2 {
         let programs = Programs::default();
         watch::watch(&disk.machine(), &programs).unwrap();
