@@ -5,12 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_config_node::MachineConfigNode;
+use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 
 use super::machine;
+use crate::pools::{self, Labels};
+
+/// Label of a Node that names its architecture.
+const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
 
 /// Annotation on a MachineOSBuild: the base image as it was asked for, perhaps by a tag.
 pub const ASKED_ANNOTATION: &str = "onlay.dev/base-image-asked";
@@ -35,10 +41,41 @@ pub enum BaseError {
     Differ(Vec<String>),
 }
 
+/// What the nodes of a pool say of themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nodes {
+    /// The images that they had when they were first met.
+    pub adopted: BTreeSet<String>,
+    /// Their architectures, as Kubernetes names them.
+    pub architectures: BTreeSet<String>,
+}
+
+/// What the nodes of a pool say of themselves; those of all pools but `master` if the pool has none.
+pub fn nodes_of<'a>(
+    pool: &str,
+    pools: &[&MachineConfigPool],
+    nodes: impl IntoIterator<Item = (&'a Node, Option<&'a MachineConfigNode>)>,
+) -> Nodes {
+    let (mut own, mut others) = (Nodes::default(), Nodes::default());
+    let none = Labels::new();
+    for (node, state) in nodes {
+        let labels = node.metadata.labels.as_ref().unwrap_or(&none);
+        let Ok(Some(home)) = pools::pool_of(labels, pools.iter().copied()) else { continue };
+        let group = match home.metadata.name.as_deref() {
+            Some(name) if name == pool => &mut own,
+            Some(names::MASTER_POOL) => continue,
+            _ => &mut others,
+        };
+        group.architectures.extend(labels.get(ARCHITECTURE_LABEL).cloned());
+        let onlay = state.and_then(|state| state.status.as_ref()?.onlay.as_ref());
+        group.adopted.extend(onlay.and_then(|onlay| onlay.adopted_image.clone()));
+    }
+    if own == Nodes::default() && pool != names::MASTER_POOL { others } else { own }
+}
+
 /// The base image of a pool, by tag or by digest.
 ///
-/// `adopted` are the images that the nodes of the pool had when they were first met, or those of all workers if the pool
-/// has no nodes yet.
+/// `adopted` is what [`nodes_of`] gives.
 pub fn choose(
     rendered: &MachineConfigSpec,
     config_map: Option<&ConfigMap>,

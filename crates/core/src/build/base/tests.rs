@@ -67,3 +67,44 @@ fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBui
 fn a_tag_is_remembered(#[case] builds: &[MachineOSBuild], #[case] expected: Option<&str>) {
     assert_eq!(remembered(builds, "t:1"), expected);
 }
+
+fn pool(name: &str) -> MachineConfigPool {
+    let mut pool = MachineConfigPool::new(name, Default::default());
+    let label = format!("node-role.kubernetes.io/{name}");
+    pool.spec.node_selector = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector {
+        match_labels: Some([(label, String::new())].into()),
+        ..Default::default()
+    });
+    pool
+}
+
+fn node(role: &str, architecture: &str, adopted: Option<&str>) -> (Node, Option<MachineConfigNode>) {
+    let mut node = Node::default();
+    let labels = [(format!("node-role.kubernetes.io/{role}"), ""), (ARCHITECTURE_LABEL.to_owned(), architecture)];
+    node.metadata.labels = Some(labels.map(|(key, value)| (key, value.to_owned())).into());
+    let state = adopted.map(|image| {
+        let mut state = MachineConfigNode::new("a", Default::default());
+        let onlay = state.status.get_or_insert_default().onlay.get_or_insert_default();
+        onlay.adopted_image = Some(image.to_owned());
+        state
+    });
+    (node, state)
+}
+
+#[rstest]
+#[case::its_own("worker", &[A], &["amd64"])]
+#[case::those_of_all_but_master_where_it_has_none("empty", &[A, B], &["amd64", "arm64"])]
+#[case::only_its_own_for_master("master", &[], &["s390x"])]
+fn a_pool_knows_its_nodes(#[case] name: &str, #[case] adopted: &[&str], #[case] architectures: &[&str]) {
+    let pools = ["master", "worker", "custom", "empty"].map(pool);
+    let nodes = [
+        node("master", "s390x", None),
+        node("worker", "amd64", Some(A)),
+        node("custom", "arm64", Some(B)),
+        node("stranger", "riscv64", Some("x")),
+    ];
+    let found =
+        nodes_of(name, &pools.iter().collect::<Vec<_>>(), nodes.iter().map(|(node, state)| (node, state.as_ref())));
+    let strings = |all: &[&str]| all.iter().map(|each| (*each).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(found, Nodes { adopted: strings(adopted), architectures: strings(architectures) });
+}

@@ -6,6 +6,7 @@ use onlay_api::machine_config::MachineConfig;
 use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::machine_os_config::MachineOSConfig;
+use sha2::{Digest, Sha256};
 
 use crate::build::Settings;
 use crate::build::pull_secret::RegistryEntry;
@@ -102,6 +103,24 @@ pub struct Build<'a> {
     pub pods: Vec<&'a Pod>,
     /// The image that the registry has for the build's tag, by digest; looked up only where the pod's word is lost.
     pub pushed: Option<String>,
+}
+
+impl Material {
+    /// Something that can be used, with these contents.
+    pub fn usable(name: &str, contents: &[u8]) -> Self {
+        let digest = Sha256::digest(contents).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { name: name.to_owned(), state: MaterialState::Usable { digest } }
+    }
+
+    /// Something that cannot be used.
+    pub fn unusable(name: &str, why: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state: MaterialState::Unusable { why: why.into() } }
+    }
+
+    /// Something that does not exist.
+    pub fn missing(name: &str) -> Self {
+        Self { name: name.to_owned(), state: MaterialState::Missing }
+    }
 }
 
 impl Build<'_> {
