@@ -5,6 +5,7 @@
 //! time. Nothing is remembered between passes that could not be read from the API again.
 
 pub mod apply;
+pub mod build;
 pub mod context;
 pub mod lease;
 pub mod mirror;
@@ -60,6 +61,7 @@ pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallib
     tracing::info!("watching");
     tokio::select! {
         never = render::run(Arc::clone(&context)) => never,
+        never = build::run(Arc::clone(&context)) => never,
         never = rollout::run(Arc::clone(&context)) => never,
     }
 }

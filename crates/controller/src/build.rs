@@ -1,0 +1,176 @@
+//! Builds the images that MachineOSConfigs ask for: the only writer of builds, their Jobs, and the status of both.
+//!
+//! [`onlay_core::build::machine::decide`] says what shall be; here it is observed and written. What a registry says of a
+//! base image is remembered for a moment, so that a pass does not ask again what the pass before has asked.
+
+mod lookup;
+mod materials;
+mod objects;
+mod write;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
+use onlay_core::build::base::{self, Nodes};
+use onlay_core::build::inputs::repository;
+use onlay_core::build::job::job_name;
+use onlay_core::build::machine::{self, Base, Build, Decision, Observed};
+use onlay_core::build::{Settings, pull_secret};
+
+use self::lookup::Lookups;
+use self::materials::Materials;
+use self::objects::Objects;
+use crate::context::{Config, Context};
+use crate::wake::{earliest, repeat};
+
+pub use self::write::Error;
+
+/// Architecture of a pool whose nodes do not say.
+const ARCHITECTURE: &str = "amd64";
+
+/// Builds, whenever a MachineOSConfig or what its image is made of changes.
+pub async fn run(ctx: Arc<Context>) -> Infallible {
+    let objects = Objects::watch(&ctx).await;
+    let lookups = Lookups::default();
+    let settings = settings(&ctx.config);
+    let pass = async |now| pass(&ctx, &objects, &lookups, &settings, now).await;
+    repeat(&ctx.wakes.build, pass).await
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        namespace: config.namespace.clone(),
+        node_secrets_namespace: config.node_secrets_namespace.clone(),
+        builder_image: config.builder_image.clone(),
+        registry_ca: config.registry_ca_configmap.clone(),
+    }
+}
+
+async fn pass(
+    ctx: &Context,
+    objects: &Objects,
+    lookups: &Lookups,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let configs = ctx.os_configs.all();
+    let work = configs.iter().map(async |config| {
+        let outcome = reconcile(ctx, objects, lookups, settings, config, now).await;
+        ctx.reporter.outcome(&config.object_ref(&()), outcome, now).await
+    });
+    join_all(work).await.into_iter().fold(None, earliest)
+}
+
+async fn reconcile(
+    ctx: &Context,
+    objects: &Objects,
+    lookups: &Lookups,
+    settings: &Settings,
+    config: &MachineOSConfig,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    let decision = decide(ctx, objects, lookups, settings, config, now).await;
+    write::apply(ctx, objects, config, decision, now).await
+}
+
+/// Observes, and decides what follows.
+async fn decide(
+    ctx: &Context,
+    objects: &Objects,
+    lookups: &Lookups,
+    settings: &Settings,
+    config: &MachineOSConfig,
+    now: Timestamp,
+) -> Decision {
+    let seen = Seen::of(ctx, config);
+    let nodes = nodes_of(ctx, &config.spec.machine_config_pool.name);
+    let architecture = nodes.architectures.first().map_or(ARCHITECTURE, String::as_str);
+    let materials = Materials::read(objects, settings, config);
+    let base = seen.base(objects, &nodes, lookups, &materials, architecture, now).await;
+    let builds = seen.builds.iter().map(|build| objects.of_build(build, &settings.namespace)).collect::<Vec<_>>();
+    let mut views: Vec<Build<'_>> = builds.iter().map(objects::OfBuild::view).collect();
+    for view in views.iter_mut().filter(|view| machine::word_is_lost(view)) {
+        view.pushed = lookups.find(&view.build.spec.rendered_image_push_spec, &materials, architecture).await;
+    }
+    let node_secret = objects.node_secrets.get(&format!(
+        "{}/{}",
+        settings.node_secrets_namespace,
+        pull_secret::name(&config.spec.machine_config_pool.name)
+    ));
+    let observed = Observed {
+        config,
+        pool: seen.pool.as_deref(),
+        rendered: seen.rendered.as_deref(),
+        base,
+        architecture,
+        credentials: materials.credentials(),
+        builds: views,
+        node_entry: materials.node_entry(repository(&config.spec.rendered_image_push_spec)),
+        node_secret: node_secret.as_deref(),
+        settings,
+    };
+    machine::decide(&observed, now)
+}
+
+/// The objects that a decision is about.
+struct Seen<'a> {
+    config: &'a MachineOSConfig,
+    pool: Option<Arc<MachineConfigPool>>,
+    rendered: Option<Arc<MachineConfig>>,
+    builds: Vec<Arc<MachineOSBuild>>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(ctx: &Context, config: &'a MachineOSConfig) -> Self {
+        let pool = ctx.pools.get(&config.spec.machine_config_pool.name);
+        let target = pool.as_ref().and_then(|pool| pool.spec.configuration.as_ref());
+        let rendered = target.and_then(|target| ctx.configs.get(&target.name));
+        let name = config.name_any();
+        let mut builds = ctx.os_builds.all();
+        builds.retain(|build| build.spec.machine_os_config.name == name);
+        Self { config, pool, rendered, builds }
+    }
+
+    async fn base(
+        &self,
+        objects: &Objects,
+        nodes: &Nodes,
+        lookups: &Lookups,
+        materials: &Materials,
+        architecture: &str,
+        now: Timestamp,
+    ) -> Base {
+        let Some(rendered) = &self.rendered else {
+            return Base::Unknown { why: "the pool has no rendered configuration".to_owned() };
+        };
+        let config_map = objects.config_map(names::BASE_IMAGE_CONFIG_MAP);
+        let asked = match base::choose(&rendered.spec, config_map.as_deref(), &nodes.adopted) {
+            Ok(asked) => asked,
+            Err(error) => return Base::Unknown { why: error.to_string() },
+        };
+        let remembered = base::remembered(self.builds.iter().map(|build| &**build), &asked);
+        match remembered.filter(|_| !machine::rebuild_is_asked(self.config)) {
+            Some(image) => Base::Known { image: image.to_owned(), asked, fault: None },
+            None => lookups.base(asked, materials, architecture, now).await,
+        }
+    }
+}
+
+fn nodes_of(ctx: &Context, pool: &str) -> Nodes {
+    let (pools, nodes) = (ctx.pools.all(), ctx.nodes.all());
+    let pools: Vec<&MachineConfigPool> = pools.iter().map(|pool| &**pool).collect();
+    let states: BTreeMap<String, Arc<MachineConfigNode>> =
+        ctx.node_states.all().into_iter().map(|state| (state.name_any(), state)).collect();
+    let nodes = nodes.iter().map(|node| (&**node, states.get(&node.name_any()).map(|state| &**state)));
+    base::nodes_of(pool, &pools, nodes)
+}
+
+/// The key of an object that belongs to a build, in the mirrors of its namespace.
+fn job_key(build: &MachineOSBuild, namespace: &str) -> String {
+    format!("{namespace}/{}", job_name(&build.name_any()))
+}

@@ -1,0 +1,127 @@
+//! Mirrors of what only builds need: their Jobs and pods, and what users provide in the namespace.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::runtime::watcher;
+use kube::{Api, Resource, ResourceExt};
+use onlay_api::{MachineOSBuild, names};
+use onlay_core::build::machine::Build;
+use serde::de::DeserializeOwned;
+
+use super::job_key;
+use super::materials::CREDENTIAL_KEYS;
+use crate::context::{Context, keep, listed, watch_config};
+use crate::mirror::Mirror;
+
+/// Label that Kubernetes puts onto the pods of a Job.
+const JOB_NAME_LABEL: &str = "batch.kubernetes.io/job-name";
+
+/// Mirrors of what only builds need.
+pub struct Objects {
+    namespace: String,
+    /// Jobs of builds.
+    pub jobs: Mirror<Job>,
+    pods: Mirror<Pod>,
+    config_maps: Mirror<ConfigMap>,
+    secrets: Mirror<Secret>,
+    /// Secrets that were derived for nodes.
+    pub node_secrets: Mirror<Secret>,
+}
+
+/// A build with what belongs to it.
+pub struct OfBuild<'a> {
+    build: &'a MachineOSBuild,
+    job: Option<Arc<Job>>,
+    pods: Vec<Arc<Pod>>,
+}
+
+impl Objects {
+    /// Begins to watch, and waits until every kind was listed once.
+    pub async fn watch(ctx: &Context) -> Self {
+        let own = ctx.config.namespace.as_str();
+        let of_builds = watch_config().labels(names::EPHEMERAL_BUILD_OBJECT_LABEL);
+        let of_nodes = watch_config().labels(names::ON_CLUSTER_LAYERING_LABEL);
+        let objects = Self {
+            namespace: own.to_owned(),
+            jobs: mirror(ctx, own, of_builds.clone(), keep),
+            pods: mirror(ctx, own, of_builds, keep),
+            config_maps: mirror(ctx, own, watch_config(), only_known_keys),
+            secrets: mirror(ctx, own, watch_config(), only_credentials),
+            node_secrets: mirror(ctx, &ctx.config.node_secrets_namespace, of_nodes, keep),
+        };
+        listed(&objects.jobs).await;
+        listed(&objects.pods).await;
+        listed(&objects.config_maps).await;
+        listed(&objects.secrets).await;
+        listed(&objects.node_secrets).await;
+        objects
+    }
+
+    /// A ConfigMap of the namespace.
+    pub fn config_map(&self, name: &str) -> Option<Arc<ConfigMap>> {
+        self.config_maps.get(&format!("{}/{name}", self.namespace))
+    }
+
+    /// A Secret of the namespace.
+    pub fn secret(&self, name: &str) -> Option<Arc<Secret>> {
+        self.secrets.get(&format!("{}/{name}", self.namespace))
+    }
+
+    /// A build with what belongs to it.
+    pub fn of_build<'a>(&self, build: &'a MachineOSBuild, namespace: &str) -> OfBuild<'a> {
+        let job = self.jobs.get(&job_key(build, namespace));
+        let mut pods = self.pods.all();
+        pods.retain(|pod| job.as_ref().is_some_and(|job| is_pod_of(pod, job)));
+        OfBuild { build, job, pods }
+    }
+}
+
+impl OfBuild<'_> {
+    /// The same, as decisions take it.
+    pub fn view(&self) -> Build<'_> {
+        Build {
+            build: self.build,
+            job: self.job.as_deref(),
+            pods: self.pods.iter().map(|pod| &**pod).collect(),
+            pushed: None,
+        }
+    }
+}
+
+fn is_pod_of(pod: &Pod, job: &Job) -> bool {
+    let mut owners = pod.metadata.owner_references.iter().flatten();
+    let named = pod.labels().get(JOB_NAME_LABEL).is_some_and(|name| *name == job.name_any());
+    named && owners.any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+}
+
+fn mirror<K>(ctx: &Context, namespace: &str, config: watcher::Config, trim: fn(&mut K)) -> Mirror<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + PartialEq
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    Mirror::watch(Api::namespaced(ctx.client.clone(), namespace), config, trim, vec![ctx.wakes.build.clone()])
+}
+
+/// The ConfigMaps of builds and of others may be large, and none of their contents is read here.
+fn only_known_keys(config_map: &mut ConfigMap) {
+    config_map.binary_data = None;
+    if let Some(data) = &mut config_map.data {
+        data.retain(|key, _| key == names::REGISTRY_CA_KEY || names::BASE_IMAGE_KEYS.contains(&key.as_str()));
+    }
+}
+
+fn only_credentials(secret: &mut Secret) {
+    if let Some(data) = &mut secret.data {
+        data.retain(|key, _| CREDENTIAL_KEYS.contains(&key.as_str()));
+    }
+}
