@@ -31,7 +31,7 @@ const KIND: &str = "base-image";
 /// Fixed, so that the same contents give the same commit.
 const TIMESTAMP: &str = "2026-01-01T00:00:00Z";
 /// What says to bootc and rpm-ostree that a machine can boot the image.
-const LABELS: [&str; 3] = ["containers.bootc=1", "ostree.bootable=1", "ostree.linux=6.1.0-lab"];
+const LABELS: [&str; 2] = ["containers.bootc=1", "ostree.bootable=1"];
 
 /// Why there is no base image.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +155,7 @@ impl Build<'_> {
         let root = self.scratch.join("root");
         std::fs::create_dir(&root).map_err(self.failed("make the root file system"))?;
         rootfs::unpack(self.archive, &root).await.map_err(doing("unpack the root file system"))?;
+        self.remove_ballast(&root).map_err(self.failed("remove what no node uses"))?;
         overlay::copy(&self.definition.join("files"), &root)?;
         self.install_programs(&root).map_err(self.failed("install the programs"))?;
         self.add_pause_image(&root).await?;
@@ -165,6 +166,15 @@ impl Build<'_> {
             cache::remove(&self.scratch.join(spent)).await.map_err(doing("remove what the build needed"))?;
         }
         std::fs::write(self.scratch.join("digest"), digest).map_err(self.failed("write the digest"))
+    }
+
+    /// Removes the files that the definition names: every node and every build pulls what is left.
+    fn remove_ballast(&self, root: &Utf8Path) -> io::Result<()> {
+        let text = std::fs::read_to_string(self.definition.join("remove.txt"))?;
+        for path in text.lines().filter(|line| !line.is_empty()).map(|line| root.join(line)) {
+            if path.is_dir() { std::fs::remove_dir_all(&path)? } else { std::fs::remove_file(&path)? }
+        }
+        Ok(())
     }
 
     fn install_programs(&self, root: &Utf8Path) -> io::Result<()> {

@@ -101,20 +101,24 @@ fn supervisor_program(layout: &Layout) -> Utf8PathBuf {
 
 /// The names of all nodes that are installed, in order.
 pub fn installed(layout: &Layout) -> Vec<String> {
+    let nodes = known(layout).into_iter().filter(Node::is_installed);
+    nodes.map(|node| node.name).collect()
+}
+
+/// All nodes that have a directory, installed or not.
+fn known(layout: &Layout) -> Vec<Node> {
     let directory = layout.node_dir("none");
     let entries = directory.parent().map(Utf8Path::read_dir_utf8);
     let Some(Ok(entries)) = entries else { return Vec::new() };
-    let names = entries.flatten().map(|entry| entry.file_name().to_owned());
-    let mut names: Vec<_> = names.filter(|name| network::address_of(name).is_ok()).collect();
-    names.sort();
-    names
+    let nodes = entries.flatten().filter_map(|entry| Node::new(layout, entry.file_name()).ok());
+    let mut nodes: Vec<_> = nodes.collect();
+    nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    nodes
 }
 
 /// Cuts the power of every node, also of those that a killed run left behind. Disks stay.
 pub async fn power_off_all(layout: &Layout) -> Result<(), NodeError> {
-    let nodes = installed(layout).into_iter().map(|name| Node::new(layout, &name));
-    let nodes: Vec<Node> = nodes.collect::<Result<_, _>>()?;
-    futures::future::try_join_all(nodes.iter().map(Node::power_cut)).await?;
+    futures::future::try_join_all(known(layout).iter().map(Node::power_cut)).await?;
     Ok(())
 }
 
@@ -153,14 +157,10 @@ impl Node {
         Ok(layout::write_whole(&self.directory().join("installed"), "", 0o644)?)
     }
 
-    /// Cuts the power and removes the disk.
+    /// Cuts the power and removes the node's disk and everything else of it.
     pub async fn uninstall(&self) -> Result<(), NodeError> {
         self.power_cut().await?;
-        let marker = self.directory().join("installed");
-        if marker.is_file() {
-            std::fs::remove_file(&marker).map_err(|source| LayoutError::Io { path: marker, source })?;
-        }
-        Ok(disk::remove(&self.layout.sysroot(&self.name)).await?)
+        Ok(disk::remove(&self.layout, &self.name).await?)
     }
 
     /// Whether the node is switched on.

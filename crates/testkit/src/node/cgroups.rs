@@ -290,4 +290,24 @@ mod tests {
         let groups = vec![group("/sys/fs/cgroup/none/a", Kind::Freezer), group("/sys/fs/cgroup/none/b", Kind::Unified)];
         Cgroups { groups }.destroy().await.unwrap();
     }
+
+    #[tokio::test]
+    async fn every_process_of_the_groups_ends_and_the_groups_go() {
+        let cgroups = Cgroups::plan(&format!("test-{}", std::process::id())).unwrap();
+        cgroups.create().unwrap();
+        let enter =
+            r#"for entrance in $GROUPS; do echo 0 > "$entrance" || exit 1; done; sleep 1000 & echo entered; wait"#;
+        let entrances: Vec<String> = cgroups.entrances().map(Utf8PathBuf::into_string).collect();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", enter]).env("GROUPS", entrances.join(" ")).stdout(std::process::Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let mut word = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.take().unwrap()), &mut word).unwrap();
+        assert_eq!((word.as_str(), cgroups.processes().unwrap().len()), ("entered\n", 2));
+
+        cgroups.destroy().await.unwrap();
+
+        assert!(!shell.wait().unwrap().success());
+        assert!(cgroups.groups.iter().all(|group| !group.path.exists()));
+    }
 }

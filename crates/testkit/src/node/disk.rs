@@ -54,13 +54,13 @@ pub async fn install_seed(layout: &Layout, onlay_ostree: &Utf8Path, image: &Base
     if std::fs::read_to_string(&record).is_ok_and(|installed| installed == pull_spec) {
         return Ok(());
     }
-    remove(&disk).await?;
+    remove(layout, SEED).await?;
     let mut deploy = command(&[onlay_ostree.as_str(), "deploy", "--stateroot", STATEROOT]);
     deploy.args(["--sysroot", disk.as_str(), "--image", &pull_spec]);
     deploy.args(["--authfile", registry::auth_file(layout).as_str()]);
     deploy.args(["--cert-dir", registry::cert_dir(layout).as_str()]);
     deploy.args(KERNEL_ARGUMENTS.iter().flat_map(|argument| ["--karg", argument]));
-    layout::write_whole(&layout.node_dir(SEED).join("README"), "The disk that nodes are copied from.\n", 0o644)?;
+    make_parent(&disk)?;
     let installed = command::output(&mut deploy).await;
     installed.map_err(|source| DiskError::Install { image: pull_spec.clone(), source })?;
     Ok(layout::write_whole(&record, pull_spec, 0o644)?)
@@ -69,9 +69,9 @@ pub async fn install_seed(layout: &Layout, onlay_ostree: &Utf8Path, image: &Base
 /// Makes the disk of the node `name` as a copy of the seed, in place of what is there.
 pub async fn copy_seed(layout: &Layout, name: &str) -> Result<(), DiskError> {
     let (seed, disk) = (layout.sysroot(SEED), layout.sysroot(name));
-    remove(&disk).await?;
+    remove(layout, name).await?;
     let failed = |source| DiskError::Copy { what: "copy the seed to", disk: disk.clone(), source };
-    layout::write_whole(&layout.node_dir(name).join("README"), "A node of the lab.\n", 0o644)?;
+    make_parent(&disk)?;
     command::run(&["cp", "--archive", "--link", seed.as_str(), disk.as_str()]).await.map_err(failed)?;
     for path in own_paths(&seed) {
         let (from, to) = (seed.join(&path), disk.join(&path));
@@ -83,15 +83,21 @@ pub async fn copy_seed(layout: &Layout, name: &str) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// Removes a disk.
-pub async fn remove(disk: &Utf8Path) -> Result<(), DiskError> {
-    let failed = |source| DiskError::Copy { what: "remove", disk: disk.to_owned(), source };
+/// Removes everything of the node `name`, its disk too.
+pub async fn remove(layout: &Layout, name: &str) -> Result<(), DiskError> {
+    let disk = layout.sysroot(name);
+    let failed = |source| DiskError::Copy { what: "remove", disk: disk.clone(), source };
     for deployment in children(&disk.join("ostree/deploy").join(STATEROOT).join("deploy")) {
         if deployment.is_dir() {
             command::run(&["chattr", "-i", deployment.as_str()]).await.map_err(failed)?;
         }
     }
-    cache::remove(disk).await.map_err(failed)
+    cache::remove(&layout.node_dir(name)).await.map_err(failed)
+}
+
+fn make_parent(disk: &Utf8Path) -> Result<(), LayoutError> {
+    let directory = disk.parent().unwrap_or(disk);
+    std::fs::create_dir_all(directory).map_err(|source| LayoutError::Io { path: directory.to_owned(), source })
 }
 
 /// The directory of the deployment that boots next.

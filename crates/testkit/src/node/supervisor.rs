@@ -240,7 +240,7 @@ impl Supervisor<'_> {
         command.args(["--capability=all", "--system-call-filter=@keyring bpf perf_event_open"]);
         command.args(["--bind=/dev/autofs", "--bind=/dev/fuse", "--bind=/dev/kmsg"]);
         command.arg(format!("--machine={}", self.machine.name)).arg(format!("--directory={deployment}"));
-        command.arg(format!("--bind={sysroot}:/sysroot")).arg(format!("--bind={sysroot}/boot:/boot"));
+        command.arg(format!("--bind={sysroot}:/sysroot:norbind")).arg(format!("--bind={sysroot}/boot:/boot"));
         command.arg(format!("--bind={sysroot}/ostree/deploy/{STATEROOT}/var:/var"));
         command.arg(format!("--bind-ro={}/firmware:/run/firmware", self.directory));
         command.arg(format!("--network-bridge={BRIDGE}")).arg("/run/firmware/init").args(entry.arguments());
