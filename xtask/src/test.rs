@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check and every test, in the order in which they fail fastest.
 
 use crate::{Outcome, deps, gen_files, run};
+use onlay_testkit::{Layout, Progress};
 use std::process::Command;
 use std::time::Instant;
 
@@ -101,13 +102,22 @@ fn count(line: &str, word: &str) -> usize {
 
 /// The Debian packages that building and testing need.
 fn packages() -> Result<String, String> {
-    onlay_testkit::packages::ensure().map(|()| "present".into()).map_err(|error| error.to_string())
+    ensure(async |layout, progress| onlay_testkit::packages::ensure(layout, progress).await.map_err(Into::into))
 }
 
 /// The control plane's programs, for the tests on the real API server.
 fn assets() -> Result<String, String> {
-    let layout = onlay_testkit::Layout::from_environment();
-    onlay_testkit::assets::ensure(&layout).map(|_| "present".into()).map_err(|error| error.to_string())
+    ensure(async |layout, progress| Ok(onlay_testkit::Assets::ensure(layout, progress).await.map(drop)?))
+}
+
+/// Makes sure of something that the tests need, in the lab's own places.
+fn ensure(work: impl AsyncFnOnce(&Layout, &Progress) -> Outcome) -> Result<String, String> {
+    let run = || {
+        let layout = Layout::from_environment()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(work(&layout, &Progress::stderr()))
+    };
+    run().map(|()| "present".into()).map_err(|error: Box<dyn std::error::Error>| error.to_string())
 }
 
 fn clippy() -> Result<String, String> {

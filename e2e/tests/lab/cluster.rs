@@ -1,0 +1,245 @@
+//! The cluster that the tests share, and the words they say to it.
+//!
+//! Tests run one after the other. Each begins with [`Cluster::fresh`], which brings the lab up, installs onlay, and takes away
+//! whatever an earlier test left, so that a failed test does not fail the next one.
+
+use k8s_openapi::api::core::v1::{Event, Node};
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+use onlay_api::{ConditionStatus, MachineConfigNode, MachineConfigPool, MachineOSBuild};
+use onlay_testkit::{Kubectl, Lab, Progress, install, wait};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a rollout to one node may take.
+pub const NODE: Duration = Duration::from_secs(180);
+/// How long a build may take.
+pub const BUILD: Duration = Duration::from_secs(300);
+/// How long something that needs no build and no reboot may take.
+pub const SOON: Duration = Duration::from_secs(60);
+/// The nodes that tests move about.
+pub const WORKERS: [&str; 2] = ["worker-0", "worker-1"];
+/// Where onlay lives.
+pub const NAMESPACE: &str = "openshift-machine-config-operator";
+
+pub struct Cluster {
+    pub lab: Lab,
+    pub client: Client,
+    pub kubectl: Kubectl,
+}
+
+impl Cluster {
+    /// A cluster in which nothing of earlier tests is left: two workers in the pool `worker`, everything Updated.
+    pub async fn fresh() -> Self {
+        let progress = Progress::stderr();
+        let lab = Lab::up(&progress).await.unwrap();
+        install::onlay(&lab, &progress).await.unwrap();
+        let cluster = Self { client: lab.client().await.unwrap(), kubectl: lab.kubectl().unwrap(), lab };
+        cluster.clean_up().await;
+        cluster
+    }
+
+    async fn clean_up(&self) {
+        self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
+        for node in WORKERS {
+            self.label(node, "node-role.kubernetes.io/worker=").await;
+            self.label(node, "node-role.kubernetes.io/worker-automount-").await;
+            self.kubectl(&["uncordon", node]).await;
+        }
+        self.kubectl(&["delete", "mc", "-l", "machineconfiguration.openshift.io/role in (worker-automount,test)"])
+            .await;
+        let pools = self.kubectl(&["get", "mcp", "-o", "name"]).await;
+        for pool in pools.lines().filter(|pool| !pool.ends_with("/master") && !pool.ends_with("/worker")) {
+            self.kubectl(&["delete", pool]).await;
+        }
+        self.kubectl(&["delete", "deployment,pdb", "--all", "-n", "default", "--ignore-not-found"]).await;
+        self.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
+        install::example_secrets(&self.lab).await.unwrap();
+        self.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
+    }
+
+    /// Runs kubectl; a failure fails the test with what kubectl said.
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kubectl.run(arguments).await.unwrap()
+    }
+
+    /// Applies YAML or JSON.
+    pub async fn apply(&self, object: impl ToString) {
+        self.kubectl.apply(&object.to_string()).await.unwrap();
+    }
+
+    /// `kubectl label node NODE LABEL`
+    pub async fn label(&self, node: &str, label: &str) {
+        self.kubectl(&["label", "--overwrite", "node", node, label]).await;
+    }
+
+    /// Runs a command on a node, as a person on its console would, and returns what it printed.
+    pub async fn on_node(&self, node: &str, command: &str) -> String {
+        self.lab.node(node).unwrap().exec(&["sh", "-c", command]).await.unwrap().trim_end().to_owned()
+    }
+
+    /// Waits until a pool is as `wanted` says.
+    pub async fn pool_is(
+        &self,
+        name: &str,
+        words: &str,
+        deadline: Duration,
+        wanted: impl Fn(&MachineConfigPool) -> bool,
+    ) -> MachineConfigPool {
+        let pools = Api::<MachineConfigPool>::all(self.client.clone());
+        wait::until(&format!("pool {name} to be {words}"), deadline, async || {
+            let pool = pools.get(name).await.map_err(|error| error.to_string())?;
+            if wanted(&pool) { Ok(Some(pool)) } else { Err(json!(pool.status).to_string()) }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Waits until a MachineConfigNode is as `wanted` says.
+    pub async fn node_is(
+        &self,
+        name: &str,
+        words: &str,
+        deadline: Duration,
+        wanted: impl Fn(&MachineConfigNode) -> bool,
+    ) -> MachineConfigNode {
+        let nodes = Api::<MachineConfigNode>::all(self.client.clone());
+        wait::until(&format!("machineconfignode {name} to be {words}"), deadline, async || {
+            let node = nodes.get(name).await.map_err(|error| error.to_string())?;
+            if wanted(&node) {
+                Ok(Some(node))
+            } else {
+                Err(json!({"spec": node.spec, "status": node.status}).to_string())
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Waits until the newest build of a MachineOSConfig has `condition` True, and returns it.
+    pub async fn build_is(&self, config: &str, condition: &str, deadline: Duration) -> MachineOSBuild {
+        let builds = Api::<MachineOSBuild>::all(self.client.clone());
+        wait::until(&format!("a build of {config} to be {condition}"), deadline, async || {
+            let all = builds.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+            let newest = all
+                .into_iter()
+                .filter(|build| build.spec.machine_os_config.name == config)
+                .max_by_key(|build| build.creation_timestamp().map(|time| time.0));
+            let Some(build) = newest else { return Err("no build".to_owned()) };
+            let status = build.status.clone().unwrap_or_default();
+            let seen =
+                status.conditions.iter().any(|known| known.type_ == condition && known.status == ConditionStatus::True);
+            if seen { Ok(Some(build)) } else { Err(json!(status).to_string()) }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Waits for an Event about an object whose message contains `words`.
+    pub async fn event(&self, kind: &str, name: &str, words: &str) {
+        let events = Api::<Event>::all(self.client.clone());
+        let of = ListParams::default().fields(&format!("involvedObject.kind={kind},involvedObject.name={name}"));
+        wait::until(&format!("an Event of {kind} {name} that says {words:?}"), SOON, async || {
+            let all = events.list(&of).await.map_err(|error| error.to_string())?;
+            let messages: Vec<_> = all.into_iter().filter_map(|event| event.message).collect();
+            if messages.iter().any(|message| message.contains(words)) { Ok(Some(())) } else { Err(messages.join("; ")) }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Whether a node takes pods.
+    pub async fn schedulable(&self, name: &str) -> bool {
+        let node = Api::<Node>::all(self.client.clone()).get(name).await.unwrap();
+        !node.spec.and_then(|spec| spec.unschedulable).unwrap_or(false)
+    }
+}
+
+/// Whether a pool runs its target on `machines` nodes.
+pub fn updated(pool: &MachineConfigPool, machines: i32) -> bool {
+    let status = pool.status.clone().unwrap_or_default();
+    pool_condition(pool, "Updated") == "True"
+        && status.machine_count == machines
+        && status.updated_machine_count == machines
+        && pool.spec.configuration.as_ref().map(|target| target.name.clone())
+            == status.configuration.map(|current| current.name)
+}
+
+/// The status of a pool's condition, empty when it has none.
+pub fn pool_condition(pool: &MachineConfigPool, kind: &str) -> String {
+    let status = pool.status.clone().unwrap_or_default();
+    status
+        .conditions
+        .iter()
+        .find(|known| known.type_ == kind)
+        .map(|known| format!("{:?}", known.status))
+        .unwrap_or_default()
+}
+
+/// A MachineConfig for a role.
+pub fn machine_config(name: &str, role: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1",
+        "kind": "MachineConfig",
+        "metadata": {"name": name, "labels": {"machineconfiguration.openshift.io/role": role}},
+        "spec": spec,
+    })
+}
+
+/// The spec of a MachineConfig with one file.
+pub fn file(path: &str, mode: i32, text: &str) -> Value {
+    let source = format!("data:,{}", text.replace('%', "%25").replace(' ', "%20").replace('\n', "%0A"));
+    json!({"config": {
+        "ignition": {"version": "3.4.0"},
+        "storage": {"files": [{"path": path, "mode": mode, "contents": {"source": source}}]},
+    }})
+}
+
+/// A pool named like its role, for nodes with the label of the role.
+pub fn pool(name: &str) -> Value {
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": name},
+        "spec": {
+            "machineConfigSelector": {"matchExpressions": [
+                {"key": "machineconfiguration.openshift.io/role", "operator": "In", "values": ["worker", name]},
+            ]},
+            "nodeSelector": {"matchLabels": {format!("node-role.kubernetes.io/{name}"): ""}},
+        },
+    })
+}
+
+/// A MachineOSConfig for a pool.
+pub fn layered(pool: &str, containerfile: &str) -> Value {
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": pool},
+        "spec": {
+            "machineConfigPool": {"name": pool},
+            "containerFile": [{"content": containerfile}],
+            "imageBuilder": {"imageBuilderType": "Job"},
+            "baseImagePullSecret": {"name": "pull-and-push-secret"},
+            "renderedImagePushSecret": {"name": "push-secret"},
+            "renderedImagePushSpec": format!("10.223.0.1:5000/os/{pool}:latest"),
+        },
+    })
+}
+
+/// A pod on worker-0 that a PodDisruptionBudget keeps there.
+pub fn held_workload() -> Value {
+    let container = json!({"name": "pause", "image": "10.223.0.1:5000/lab/pause:1", "imagePullPolicy": "IfNotPresent"});
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "held", "namespace": "default"},
+            "spec": {
+                "replicas": 1, "selector": {"matchLabels": {"app": "held"}},
+                "template": {
+                    "metadata": {"labels": {"app": "held"}},
+                    "spec": {"containers": [container], "nodeSelector": {"kubernetes.io/hostname": WORKERS[0]}, "terminationGracePeriodSeconds": 1},
+                },
+            },
+        },
+        {
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "held", "namespace": "default"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "held"}}},
+        },
+    ]})
+}

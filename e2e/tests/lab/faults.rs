@@ -1,0 +1,150 @@
+//! What goes wrong on the way: everything converges, nothing is done twice that must not be.
+
+use crate::cluster::{Cluster, NAMESPACE, NODE, SOON, WORKERS, file, machine_config, updated};
+use onlay_api::{MachineConfigNode, UpdatePhase};
+use onlay_testkit::timeline::{Milestone, Timeline};
+use rstest::rstest;
+
+const NAME: &str = "60-worker-fault";
+
+fn phase(node: &MachineConfigNode) -> Option<UpdatePhase> {
+    node.status.clone()?.onlay?.update.map(|update| update.phase)
+}
+
+/// Begins an update of both workers, one after the other.
+async fn update(cluster: &Cluster, text: &str) {
+    cluster.apply(machine_config(NAME, "worker", file("/etc/motd", 0o644, text))).await;
+}
+
+/// Waits for the end of the update, and shows that every node rebooted exactly `reboots` times.
+async fn converges(cluster: &Cluster, timeline: &Timeline, text: &str, reboots: usize) {
+    for node in WORKERS {
+        cluster.node_is(node, "Done", NODE * 2, |node| phase(node) == Some(UpdatePhase::Done)).await;
+    }
+    cluster.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
+    for node in WORKERS {
+        assert_eq!(cluster.on_node(node, "cat /etc/motd").await, text);
+        let seen = timeline
+            .moments()
+            .iter()
+            .filter(|moment| moment.node == node && moment.milestone == Milestone::Rebooted)
+            .count();
+        let wanted = if node == WORKERS[0] { reboots } else { 1 };
+        assert!(seen <= wanted, "{node} rebooted {seen} times, {wanted} at most: {:?}", timeline.moments());
+    }
+    cluster.kubectl(&["delete", "mc", NAME]).await;
+    cluster.pool_is("worker", "Updated without the file", NODE * 2, |pool| updated(pool, 2)).await;
+}
+
+/// kill -9 of the agent on a node, by its process.
+async fn kill_agent(cluster: &Cluster, node: &str) {
+    cluster.on_node(node, "pkill -9 -x onlayd || true").await;
+}
+
+#[rstest]
+#[case::while_staging(UpdatePhase::Preparing)]
+#[case::while_staged(UpdatePhase::Staged)]
+#[case::between_journal_steps(UpdatePhase::Applying)]
+#[case::while_verifying(UpdatePhase::Verifying)]
+#[tokio::test]
+async fn an_agent_killed(#[case] at: UpdatePhase) {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    update(&cluster, "killed\n").await;
+    cluster.node_is(WORKERS[0], &format!("{at:?} or past it"), NODE, |node| phase(node) >= Some(at)).await;
+    kill_agent(&cluster, WORKERS[0]).await;
+    converges(&cluster, &timeline, "killed", 1).await;
+}
+
+#[tokio::test]
+async fn a_controller_killed_in_a_rollout() {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    update(&cluster, "no controller\n").await;
+    cluster.node_is(WORKERS[0], "Applying", NODE, |node| phase(node) >= Some(UpdatePhase::Applying)).await;
+    cluster
+        .kubectl(&[
+            "delete",
+            "pod",
+            "-n",
+            NAMESPACE,
+            "-l",
+            "app.kubernetes.io/name=onlay-controller",
+            "--force",
+            "--grace-period=0",
+        ])
+        .await;
+    converges(&cluster, &timeline, "no controller", 1).await;
+}
+
+#[tokio::test]
+async fn a_power_cut_while_staged_and_while_booting() {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    update(&cluster, "dark\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) >= Some(UpdatePhase::Staged)).await;
+    let node = cluster.lab.node(WORKERS[0]).unwrap();
+    node.power_cut().await.unwrap();
+    node.start().await.unwrap();
+    cluster.node_is(WORKERS[0], "Rebooting", NODE, |node| phase(node) >= Some(UpdatePhase::Rebooting)).await;
+    node.power_cut().await.unwrap();
+    node.start().await.unwrap();
+    converges(&cluster, &timeline, "dark", 3).await;
+}
+
+#[tokio::test]
+async fn a_reboot_typed_by_hand_while_an_image_is_staged_boots_the_old_system() {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    // A budget that allows no eviction keeps the rollout at the drain, with the image staged and locked.
+    cluster.apply(crate::cluster::held_workload()).await;
+    cluster.kubectl(&["rollout", "status", "deployment/held", "--timeout=60s"]).await;
+    let booted = cluster.on_node(WORKERS[0], "cat /proc/cmdline").await;
+    update(&cluster, "by hand\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
+    let before =
+        cluster.on_node(WORKERS[0], "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; true").await;
+    cluster.lab.node(WORKERS[0]).unwrap().reboot().await.unwrap();
+    cluster.node_is(WORKERS[0], "Staged again", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
+    assert_eq!(
+        cluster.on_node(WORKERS[0], "cat /proc/cmdline").await,
+        booted,
+        "the old system boots; before: {before}"
+    );
+    cluster.kubectl(&["delete", "pdb,deployment", "held"]).await;
+    converges(&cluster, &timeline, "by hand", 2).await;
+}
+
+#[tokio::test]
+async fn a_node_object_deleted_in_its_update() {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    update(&cluster, "deleted\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) >= Some(UpdatePhase::Staged)).await;
+    cluster.kubectl(&["delete", "node", WORKERS[0]]).await;
+    cluster.on_node(WORKERS[0], "systemctl restart kubelet").await;
+    cluster.kubectl(&["wait", "--for=create", &format!("node/{}", WORKERS[0]), "--timeout=60s"]).await;
+    cluster.label(WORKERS[0], "node-role.kubernetes.io/worker=").await;
+    converges(&cluster, &timeline, "deleted", 1).await;
+}
+
+#[tokio::test]
+async fn an_image_whose_kubelet_cannot_start_comes_back_alone() {
+    let cluster = Cluster::fresh().await;
+    cluster.apply(crate::cluster::pool("test")).await;
+    cluster
+        .apply(crate::cluster::layered("test", "FROM configs AS final\nRUN ln -sf /bin/false /usr/bin/kubelet\n"))
+        .await;
+    cluster.build_is("test", "Succeeded", crate::cluster::BUILD).await;
+    let booted = cluster.on_node(WORKERS[0], "cat /proc/cmdline").await;
+    cluster.label(WORKERS[0], "node-role.kubernetes.io/test=").await;
+    let node =
+        cluster.node_is(WORKERS[0], "RolledBack", NODE * 2, |node| phase(node) == Some(UpdatePhase::RolledBack)).await;
+    let message = node.status.unwrap().onlay.unwrap().update.unwrap().message;
+    assert!(message.contains("kubelet"), "the reason names what was not well: {message}");
+    assert_eq!(cluster.on_node(WORKERS[0], "cat /proc/cmdline").await, booted);
+    cluster.pool_is("test", "Degraded", SOON, |pool| crate::cluster::pool_condition(pool, "Degraded") == "True").await;
+    assert!(!cluster.schedulable(WORKERS[0]).await, "a node that went back waits for people");
+    cluster.label(WORKERS[0], "node-role.kubernetes.io/test-").await;
+    cluster.pool_is("worker", "Updated with 2 machines", NODE, |pool| updated(pool, 2)).await;
+}

@@ -1,0 +1,12 @@
+//! Tests on a real cluster: `cargo test -p onlay-e2e -- --test-threads=1`.
+
+#![cfg(test)]
+
+mod bad_input;
+mod changes;
+mod clean_up;
+mod cluster;
+mod faults;
+mod page;
+mod pause;
+mod story;
