@@ -4,23 +4,18 @@
 //! changed go.mod or flag builds anew and the old one is never taken for it. The programs are static: they also run on
 //! nodes whose libc is another one.
 
-use std::fs::{File, TryLockError};
 use std::io;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
+use crate::cache::{self, CacheError};
 use crate::command::{self, CommandError};
-use crate::wait::{self, TimedOut};
+use crate::fingerprint::Fingerprint;
 use crate::{Layout, Progress, layout};
 
 /// Environment variable that names a directory of ready-made programs.
 pub const READY_MADE_VARIABLE: &str = "ONLAY_KUBE_ASSETS";
-
-/// Longest build: a cold one takes 8 minutes on two cores.
-const LONGEST_BUILD: Duration = Duration::from_secs(45 * 60);
 
 /// A Go module with nothing but tools.
 struct Module {
@@ -84,17 +79,17 @@ pub enum AssetsError {
         /// The go.mod.
         path: Utf8PathBuf,
     },
-    /// A file operation failed.
-    #[error("failed to use {path}")]
+    /// The module could not be read.
+    #[error("failed to read {path}")]
     Io {
-        /// File or directory.
+        /// A file of the module.
         path: Utf8PathBuf,
         /// What the kernel said.
         source: io::Error,
     },
-    /// Another run builds the same, too long.
+    /// What was built could not be kept.
     #[error(transparent)]
-    TimedOut(#[from] TimedOut),
+    Cache(#[from] CacheError),
 }
 
 /// The Go programs, ready to start.
@@ -138,65 +133,35 @@ impl Assets {
 /// The directory with the programs of `module`, built if it is not in the cache.
 async fn built(layout: &Layout, progress: &Progress, module: &Module) -> Result<Utf8PathBuf, AssetsError> {
     let source = layout::definitions().join(module.name);
-    let recipe = Recipe::read(module, &source).await?;
-    let target = layout.cache().join(format!("{}-{}", module.name, recipe.key()));
-    if target.is_dir() {
-        return Ok(target);
-    }
-    let io = |path: &Utf8Path| {
-        let path = path.to_owned();
-        move |source| AssetsError::Io { path, source }
+    let read = |name: &str| {
+        let path = source.join(name);
+        std::fs::read_to_string(&path).map_err(|source| AssetsError::Io { path, source })
     };
-    std::fs::create_dir_all(layout.cache()).map_err(io(layout.cache()))?;
-    let _lock = lock(&layout.cache().join(format!("{}.lock", module.name))).await?;
-    if target.is_dir() {
-        return Ok(target);
-    }
-    let building = layout.cache().join(format!("{}.building", module.name));
-    if building.exists() {
-        std::fs::remove_dir_all(&building).map_err(io(&building))?;
-    }
-    progress.say(format!("building {} {} ({})", module.versioned, recipe.version, module.effort));
-    let name = format!("built {} {}", module.versioned, recipe.version);
+    let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
+    let version = version_in(&go_mod, module.versioned)
+        .ok_or_else(|| AssetsError::Version { versioned: module.versioned, path: source.join("go.mod") })?;
+    let flags = link_flags(&version);
+    let compiler = command::output(go(&source).arg("version")).await.map_err(failure(&source))?;
+    let recipe = [&compiler, &go_mod, &go_sum, &flags, &module.packages.join(" ")];
+    let name = recipe.into_iter().fold(Fingerprint::default(), |hash, input| hash.text(input)).name();
+
+    let programs = cache::directory(layout, module.name, &name, async |scratch: &Utf8Path| {
+        progress.say(format!("building {} {version} ({})", module.versioned, module.effort));
+        let mut build = go(&source);
+        build.args(["build", "-trimpath", "-ldflags", &flags, "-o", &format!("{scratch}/")]).args(module.packages);
+        let done = format!("built {} {version}", module.versioned);
+        progress.step(&done, command::output(&mut build)).await.map(drop).map_err(failure(&source))
+    })
+    .await?;
+    cache::keep_only(layout, module.name, &name).await?;
+    Ok(programs)
+}
+
+/// The go command in a module; without C, the programs are static.
+fn go(module: &Utf8Path) -> Command {
     let mut go = Command::new("go");
-    go.current_dir(&source).env("CGO_ENABLED", "0").args(["build", "-trimpath", "-ldflags", &recipe.link_flags]);
-    go.arg("-o").arg(format!("{building}/")).args(module.packages);
-    progress.step(&name, command::output(&mut go)).await.map_err(failure(&source))?;
-    std::fs::rename(&building, &target).map_err(io(&target))?;
-    Ok(target)
-}
-
-/// Everything that decides what a build gives.
-struct Recipe {
-    version: String,
-    link_flags: String,
-    inputs: Vec<String>,
-}
-
-impl Recipe {
-    async fn read(module: &Module, source: &Utf8Path) -> Result<Self, AssetsError> {
-        let read = |name: &str| {
-            let path = source.join(name);
-            std::fs::read_to_string(&path).map_err(|source| AssetsError::Io { path, source })
-        };
-        let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
-        let version = version_in(&go_mod, module.versioned)
-            .ok_or_else(|| AssetsError::Version { versioned: module.versioned, path: source.join("go.mod") })?;
-        let link_flags = link_flags(&version);
-        let mut go = command::command(&["go", "version"]);
-        let go = command::output(go.current_dir(source)).await.map_err(failure(source))?;
-        let inputs = vec![go, go_mod, go_sum, link_flags.clone(), module.packages.join(" ")];
-        Ok(Self { version, link_flags, inputs })
-    }
-
-    fn key(&self) -> String {
-        let mut hash = Sha256::new();
-        for input in &self.inputs {
-            hash.update(input.len().to_le_bytes());
-            hash.update(input);
-        }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
+    go.current_dir(module).env("CGO_ENABLED", "0");
+    go
 }
 
 fn failure(module: &Utf8Path) -> impl FnOnce(CommandError) -> AssetsError {
@@ -226,19 +191,6 @@ fn link_flags(version: &str) -> String {
     format!("-s -w{}", stamps.concat())
 }
 
-/// A lock between processes; the kernel frees it when this one ends in any way.
-async fn lock(path: &Utf8Path) -> Result<File, AssetsError> {
-    let io = |source| AssetsError::Io { path: path.to_owned(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
-    wait::until(&format!("another run to release {path}"), LONGEST_BUILD, async || match file.try_lock() {
-        Ok(()) => Ok(Some(Ok(()))),
-        Err(TryLockError::WouldBlock) => Err("it is still held"),
-        Err(TryLockError::Error(source)) => Ok(Some(Err(io(source)))),
-    })
-    .await??;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,17 +215,5 @@ mod tests {
     fn the_version_that_nodes_report_is_stamped() {
         assert!(link_flags("v1.34.4").contains("-X k8s.io/component-base/version.gitVersion=v1.34.4"));
         assert!(link_flags("v1.34.4").contains("version.gitMinor=34"));
-    }
-
-    #[test]
-    fn another_input_gives_another_place_in_the_cache() {
-        let recipe = |inputs: &[&str]| Recipe {
-            version: String::new(),
-            link_flags: String::new(),
-            inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
-        };
-        assert_eq!(recipe(&["a", "b"]).key(), recipe(&["a", "b"]).key());
-        assert_ne!(recipe(&["a", "b"]).key(), recipe(&["ab", ""]).key());
-        assert_eq!(recipe(&["a"]).key().len(), 16);
     }
 }

@@ -1,27 +1,38 @@
 //! The whole lab: up, down, and what is running.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryFutureExt;
+use futures::future::try_join_all;
 use kube::Client;
 
 use crate::assets::{Assets, AssetsError};
+use crate::base_image::{self, BaseImageError};
 use crate::client::{self, ClientError};
 use crate::control_plane::{self, ControlPlaneError};
 use crate::dns::{self, DnsError};
 use crate::layout::LayoutError;
 use crate::lock::{LabLock, LockError};
 use crate::network::{self, NetworkError};
+use crate::node::cluster::ClusterError;
+use crate::node::{self, Node, NodeError};
 use crate::packages::{self, PackagesError};
 use crate::pki::{Pki, PkiError};
 use crate::process::{self, ProcessError};
+use crate::programs::{Programs, ProgramsError};
 use crate::registry::{self, RegistryError};
 use crate::teardown::{self, TeardownError};
 use crate::wait::TimedOut;
-use crate::{Layout, Progress};
+use crate::{Kubectl, Layout, Progress};
 
+/// After this time of waiting for another run, it is said.
+const PROMPTLY: Duration = Duration::from_millis(300);
 /// How long another `up` or `down` may be busy.
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
+
+/// How long a node may take from its start until it is ready, on a busy machine.
+const NODE_READY: Duration = Duration::from_secs(120);
 
 /// Why the lab is not as wished.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +73,18 @@ pub enum LabError {
     /// A process could not be stopped.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// The project's programs could not be built.
+    #[error(transparent)]
+    Programs(#[from] ProgramsError),
+    /// The base image could not be built or pushed.
+    #[error(transparent)]
+    BaseImage(#[from] BaseImageError),
+    /// A node could not be installed, started or stopped.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A node is not part of the cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// No client.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -70,36 +93,62 @@ pub enum LabError {
     Teardown(#[from] TeardownError),
 }
 
+/// Which lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where it keeps its things.
+    pub layout: Layout,
+    /// How many workers there are at least, besides `cp-0`.
+    pub workers: u8,
+}
+
+impl Options {
+    /// Two workers, in the places that the environment names.
+    pub fn from_environment() -> Result<Self, LayoutError> {
+        Ok(Self { layout: Layout::from_environment()?, workers: 2 })
+    }
+}
+
 /// A lab that is up.
 pub struct Lab {
     layout: Layout,
+    assets: Assets,
     pki: Pki,
-    client: Client,
 }
 
 impl Lab {
-    /// Brings the lab up: what runs already stays, what is missing is made.
-    pub async fn up(layout: &Layout, progress: &Progress) -> Result<Self, LabError> {
+    /// Brings the usual lab of this machine up: what runs already stays, what is missing is made.
+    pub async fn up(progress: &Progress) -> Result<Self, LabError> {
+        Self::up_with(&Options::from_environment()?, progress).await
+    }
+
+    /// Brings a lab up. One that has more workers keeps them.
+    pub async fn up_with(options: &Options, progress: &Progress) -> Result<Self, LabError> {
         require_root()?;
-        let _lock = LabLock::acquire(layout, PATIENCE).await?;
+        let layout = &options.layout;
+        let _lock = lock(layout, progress).await?;
         layout.create()?;
         packages::ensure(layout, progress).await?;
         let pki = Pki::ensure(&layout.pki())?;
         progress.step("network", network::up(layout)).await?;
-        let registry = progress.step("registry", registry::start(layout, &pki));
-        let assets = Assets::ensure(layout, progress);
-        let (assets, ()) = futures::try_join!(assets.err_into::<LabError>(), registry.err_into())?;
-        let client = progress.step("control plane", control_plane::up(layout, &assets, &pki)).await?;
-        let dns = progress.step("DNS", dns::up(layout, &assets, &pki, &client));
-        let controllers = progress.step("controllers", control_plane::controllers_work(&client));
-        futures::try_join!(dns.err_into::<LabError>(), controllers.err_into())?;
-        Ok(Self { layout: layout.clone(), pki, client })
+        let (assets, programs, ()) = futures::try_join!(
+            Assets::ensure(layout, progress).err_into::<LabError>(),
+            Programs::ensure(progress).err_into(),
+            progress.step("registry", registry::start(layout, &pki)).err_into(),
+        )?;
+        let lab = Self { layout: layout.clone(), assets, pki };
+        let names = lab.names(options.workers);
+        let (client, ()) = futures::try_join!(lab.control_plane(progress), lab.install(&names, &programs, progress))?;
+        try_join_all(names.iter().map(|name| lab.start(&client, name, progress))).await?;
+        Ok(lab)
     }
 
-    /// The lab that is up already.
-    pub async fn open(layout: &Layout) -> Result<Self, LabError> {
-        let client = client::from_file(&layout.kubeconfig()).await?;
-        Ok(Self { layout: layout.clone(), pki: Pki::ensure(&layout.pki())?, client })
+    /// The usual lab of this machine, which is up already.
+    pub async fn open(progress: &Progress) -> Result<Self, LabError> {
+        let layout = Layout::from_environment()?;
+        client::from_file(&layout.kubeconfig()).await?;
+        let assets = Assets::ensure(&layout, progress).await?;
+        Ok(Self { pki: Pki::ensure(&layout.pki())?, assets, layout })
     }
 
     /// Where the lab keeps its things.
@@ -112,18 +161,87 @@ impl Lab {
         &self.pki
     }
 
-    /// The administrator's client.
-    pub fn client(&self) -> Client {
-        self.client.clone()
+    /// An administrator's client. It belongs to the runtime it is made in.
+    pub async fn client(&self) -> Result<Client, ClientError> {
+        client::from_file(&self.layout.kubeconfig()).await
+    }
+
+    /// kubectl as the administrator.
+    pub fn kubectl(&self) -> Result<Kubectl, AssetsError> {
+        Kubectl::new(&self.layout, &self.assets)
+    }
+
+    /// One node.
+    pub fn node(&self, name: &str) -> Result<Node, NodeError> {
+        Node::new(&self.layout, name)
+    }
+
+    /// The names of all workers, in order.
+    pub fn workers(&self) -> Vec<String> {
+        node::installed(&self.layout).into_iter().filter(|name| name.starts_with("worker-")).collect()
+    }
+
+    /// Starts the registry again after [`Lab::stop_registry`].
+    pub async fn start_registry(&self) -> Result<(), RegistryError> {
+        registry::start(&self.layout, &self.pki).await
+    }
+
+    /// Stops the registry, as an outage would. What was pushed stays.
+    pub async fn stop_registry(&self) -> Result<(), RegistryError> {
+        registry::stop(&self.layout).await
+    }
+
+    /// The nodes that are to run: the installed ones, `cp-0`, and the first `workers` workers.
+    fn names(&self, workers: u8) -> Vec<String> {
+        let wanted = (0..workers).map(|number| format!("worker-{number}"));
+        let all: BTreeSet<_> = node::installed(&self.layout).into_iter().chain(wanted).collect();
+        std::iter::once("cp-0".to_owned()).chain(all.into_iter().filter(|name| name != "cp-0")).collect()
+    }
+
+    async fn control_plane(&self, progress: &Progress) -> Result<Client, LabError> {
+        let Self { layout, assets, pki } = self;
+        let client = progress.step("control plane", control_plane::up(layout, assets, pki)).await?;
+        let dns = progress.step("DNS", dns::up(layout, assets, pki, &client));
+        let controllers = progress.step("controllers", control_plane::controllers_work(&client));
+        futures::try_join!(dns.err_into::<LabError>(), controllers.err_into())?;
+        Ok(client)
+    }
+
+    /// Puts the base image into the registry and gives every node a disk with it.
+    async fn install(&self, names: &[String], programs: &Programs, progress: &Progress) -> Result<(), LabError> {
+        let layout = &self.layout;
+        let (kubelet, kube_proxy) = (self.assets.program("kubelet")?, self.assets.program("kube-proxy")?);
+        let ostree = programs.ostree();
+        let content = base_image::Programs { kubelet: &kubelet, kube_proxy: &kube_proxy, onlay_ostree: &ostree };
+        let image = base_image::ensure(layout, progress, content).await?;
+        progress.step("base image pushed", image.push(layout)).await?;
+        progress.step("first disk installed", node::prepare(layout, programs, &image)).await?;
+        let nodes: Vec<_> = names.iter().map(|name| self.node(name)).collect::<Result<_, _>>()?;
+        let disks = try_join_all(nodes.iter().map(|node| node.install(&self.pki)));
+        progress.step("all disks installed", disks).await?;
+        Ok(())
+    }
+
+    /// Boots a node and waits until the cluster says that it is ready.
+    async fn start(&self, client: &Client, name: &str, progress: &Progress) -> Result<(), LabError> {
+        node::cluster::register(client, name).await?;
+        network::route(&network::address_of(name)?).await?;
+        let node = self.node(name)?;
+        let ready = async {
+            node.start().await?;
+            node::cluster::ready(client, name, NODE_READY).await.map_err(LabError::from)
+        };
+        progress.step(&format!("{name} ready"), ready).await
     }
 }
 
-/// Takes the lab away: processes, mounts, network, files. What it did not make stays. Nothing of it running is no error.
+/// Takes the lab away: nodes, processes, network, files. What it did not make stays; a lab that is not there is no error.
 pub async fn down(layout: &Layout, progress: &Progress) -> Result<(), LabError> {
     require_root()?;
-    let _lock = LabLock::acquire(layout, PATIENCE).await?;
+    let _lock = lock(layout, progress).await?;
+    progress.step("nodes off", node::power_off_all(layout)).await?;
     let names = process::names(layout);
-    let killed = futures::future::try_join_all(names.iter().map(|name| process::kill(layout, name)));
+    let killed = try_join_all(names.iter().map(|name| process::kill(layout, name)));
     progress.step("processes ended", killed).await?;
     progress.step("network removed", network::down(layout)).await?;
     progress.step("files removed", teardown::remove_state(layout)).await?;
@@ -132,4 +250,14 @@ pub async fn down(layout: &Layout, progress: &Progress) -> Result<(), LabError> 
 
 fn require_root() -> Result<(), LabError> {
     if rustix::process::geteuid().is_root() { Ok(()) } else { Err(LabError::NotRoot) }
+}
+
+async fn lock(layout: &Layout, progress: &Progress) -> Result<LabLock, LockError> {
+    match LabLock::acquire(layout, PROMPTLY).await {
+        Err(LockError::TimedOut(_)) => {
+            progress.say("waiting for another `up` or `down` to end");
+            LabLock::acquire(layout, PATIENCE).await
+        }
+        done => done,
+    }
 }
