@@ -84,7 +84,8 @@ fn passed(command: &mut Command) -> Result<String, String> {
 
 /// A run of tests; its line in the summary adds up the runners' own. No test at all is a failure.
 fn tests(command: &mut Command) -> Result<String, String> {
-    let (summaries, outcome) = run::tests(command);
+    let layout = Layout::from_environment().map_err(|error| error.to_string())?;
+    let (summaries, outcome) = run::tests(command.env("PATH", onlay_testkit::packages::search_path(&layout)));
     let total = |word: &str| summaries.iter().map(|line| count(line, word)).sum::<usize>();
     let line = format!("{} passed, {} failed, {} ignored", total("passed"), total("failed"), total("ignored"));
     match outcome {

@@ -12,13 +12,14 @@ use crate::command::{self, CommandError, command};
 use crate::{Layout, Progress};
 
 /// Packages that are installed: nodes, images, the network, and the libraries that onlay-ostree is linked with.
-const TOOLS: [&str; 14] = [
+const TOOLS: [&str; 15] = [
     "buildah",
     "ca-certificates",
     "e2fsprogs",
-    "fuse-overlayfs",
+    "gcc",
     "iproute2",
     "iptables",
+    "libc6-dev",
     "libostree-dev",
     "libssl-dev",
     "libzstd-dev",
@@ -85,6 +86,12 @@ pub async fn program(layout: &Layout, name: &str) -> Result<Utf8PathBuf, Package
         unpack(package, &directory).await?;
     }
     Ok(directory.join("usr/bin").join(name))
+}
+
+/// PATH, and after it where the daemons are unpacked: for tests that start them by name.
+pub fn search_path(layout: &Layout) -> String {
+    let unpacked = DAEMONS.map(|(_, package)| layout.cache().join(package).join("usr/bin").into_string());
+    std::iter::once(std::env::var("PATH").unwrap_or_default()).chain(unpacked).collect::<Vec<_>>().join(":")
 }
 
 fn in_path(program: &str) -> Option<Utf8PathBuf> {
