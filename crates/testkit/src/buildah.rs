@@ -87,6 +87,15 @@ impl<'a> Buildah<'a> {
             .is_ok()
     }
 
+    /// Whether the lab's registry has `image`.
+    pub async fn is_pushed(&self, image: &str) -> bool {
+        let mut inspect = command(&["skopeo", "inspect", "--raw"]);
+        inspect.args(["--authfile", registry::auth_file(self.layout).as_str()]);
+        inspect.args(["--cert-dir", registry::cert_dir(self.layout).as_str()]);
+        inspect.arg(format!("docker://{image}"));
+        command::output(&mut inspect).await.is_ok()
+    }
+
     /// Writes `image` to a file in the format of `docker save`, under its full name.
     pub async fn archive(&self, image: &str, file: &Utf8Path) -> Result<(), BuildahError> {
         match std::fs::remove_file(file) {
