@@ -49,3 +49,37 @@ impl Drop for Tether {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait;
+    use std::time::Duration;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[tokio::test]
+    async fn a_daemon_and_its_directory_end_with_the_tether() {
+        let directory = tempfile::tempdir().unwrap().keep();
+        let (log, pid) = (directory.join("log"), directory.join("pid"));
+        let script = format!("echo $$ > {}; exec sleep 1000", pid.display());
+        let tether = Tether::start(&shell(&script), File::create(&log).unwrap(), directory.to_str()).unwrap();
+        let written = async || Ok::<_, String>(std::fs::read_to_string(&pid).ok().filter(|text| text.ends_with('\n')));
+        let daemon = wait::until("the daemon's number", Duration::from_secs(5), written).await.unwrap();
+        drop(tether);
+        assert!(!directory.exists());
+        assert!(!std::path::Path::new("/proc").join(daemon.trim()).exists());
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_ends_by_itself_is_seen() {
+        let log = tempfile::tempfile().unwrap();
+        let mut tether = Tether::start(&shell("exit 3"), log, None).unwrap();
+        let ended = async || Ok::<_, String>(tether.has_ended().then_some(()));
+        wait::until("the end of the daemon", Duration::from_secs(5), ended).await.unwrap();
+    }
+}
