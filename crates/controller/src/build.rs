@@ -155,7 +155,7 @@ impl<'a> Seen<'a> {
         };
         let remembered = base::remembered(self.builds.iter().map(|build| &**build), &asked);
         match remembered.filter(|_| !machine::rebuild_is_asked(self.config)) {
-            Some(image) => Base::Known { image: image.to_owned(), asked, fault: None },
+            Some(base) => base,
             None => lookups.base(asked, materials, architecture, now).await,
         }
     }

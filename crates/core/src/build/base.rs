@@ -12,7 +12,7 @@ use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 
-use super::machine;
+use super::machine::{self, Base};
 use crate::pools::{self, Labels};
 
 /// Label of a Node that names its architecture.
@@ -22,6 +22,8 @@ const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
 pub const ASKED_ANNOTATION: &str = "onlay.dev/base-image-asked";
 /// Annotation on a MachineOSBuild: the base image that this was when the build was made, by digest.
 pub const RESOLVED_ANNOTATION: &str = "onlay.dev/base-image";
+/// Annotation on a MachineOSBuild: why nothing can be built on the base image; absent if something can.
+pub const FAULT_ANNOTATION: &str = "onlay.dev/base-image-fault";
 
 /// Why it cannot be said which image a pool begins with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,17 +104,22 @@ fn digest(image: &str) -> &str {
     image.split_once('@').map_or(image, |(_, digest)| digest)
 }
 
-/// The digest that a base image had for an earlier build, so that a tag that moves does not make a new image by itself.
+/// What a base image was for an earlier build, so that a tag that moves does not make a new image by itself.
 ///
 /// A build that failed, or whose image a person asked to build again, remembers nothing: its base image is looked up anew.
-pub fn remembered<'a>(builds: impl IntoIterator<Item = &'a MachineOSBuild>, asked: &str) -> Option<&'a str> {
+pub fn remembered<'a>(builds: impl IntoIterator<Item = &'a MachineOSBuild>, asked: &str) -> Option<Base> {
     let of = |build: &'a MachineOSBuild, key: &str| build.metadata.annotations.as_ref()?.get(key).map(String::as_str);
     let mut known: Vec<&MachineOSBuild> = builds
         .into_iter()
         .filter(|build| of(build, ASKED_ANNOTATION) == Some(asked) && !machine::has_failed(build))
         .collect();
     known.sort_by_key(|build| build.metadata.creation_timestamp.clone());
-    known.last().and_then(|build| of(build, RESOLVED_ANNOTATION))
+    let newest = *known.last()?;
+    Some(Base::Known {
+        asked: asked.to_owned(),
+        image: of(newest, RESOLVED_ANNOTATION)?.to_owned(),
+        fault: of(newest, FAULT_ANNOTATION).map(str::to_owned),
+    })
 }
 
 #[cfg(test)]

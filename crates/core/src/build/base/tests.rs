@@ -65,7 +65,16 @@ fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBui
 #[case::of_the_same_tag(&[build(1, "t:1", A, false), build(2, "t:2", B, false)], Some(A))]
 #[case::not_of_one_that_failed(&[build(1, "t:1", A, true)], None)]
 fn a_tag_is_remembered(#[case] builds: &[MachineOSBuild], #[case] expected: Option<&str>) {
-    assert_eq!(remembered(builds, "t:1"), expected);
+    let base = |image: &str| Base::Known { asked: "t:1".to_owned(), image: image.to_owned(), fault: None };
+    assert_eq!(remembered(builds, "t:1"), expected.map(base));
+}
+
+#[test]
+fn a_fault_is_remembered_with_the_image() {
+    let mut build = build(1, "t:1", A, false);
+    build.metadata.annotations.as_mut().unwrap().insert(FAULT_ANNOTATION.to_owned(), "no label".to_owned());
+    let Some(Base::Known { fault, .. }) = remembered([&build], "t:1") else { panic!() };
+    assert_eq!(fault.as_deref(), Some("no label"));
 }
 
 fn pool(name: &str) -> MachineConfigPool {

@@ -17,7 +17,7 @@ use super::observed::{Build, Observed};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
 use super::{CREDENTIALS_ANNOTATION, POLL, rebuild_is_asked, serve};
-use crate::build::base::{ASKED_ANNOTATION, RESOLVED_ANNOTATION};
+use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
 use crate::build::inputs::repository;
 use crate::build::job::{self, Parts};
 use crate::build::spec::{Cause, Failure, Spec};
@@ -69,11 +69,13 @@ fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String) -> 
         (names::TARGET_POOL_LABEL, job::label_value(pool)),
     ];
     let annotations = [
-        (names::MACHINE_OS_CONFIG_ANNOTATION, config_name.clone()),
-        (ASKED_ANNOTATION, target.asked.to_owned()),
-        (RESOLVED_ANNOTATION, target.base.to_owned()),
-        (CREDENTIALS_ANNOTATION, credentials),
+        (names::MACHINE_OS_CONFIG_ANNOTATION, Some(config_name.clone())),
+        (ASKED_ANNOTATION, Some(target.asked.to_owned())),
+        (RESOLVED_ANNOTATION, Some(target.base.to_owned())),
+        (FAULT_ANNOTATION, target.fault.map(str::to_owned)),
+        (CREDENTIALS_ANNOTATION, Some(credentials)),
     ];
+    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     let spec = MachineOSBuildSpec {
         machine_config: RenderedConfigReference { name: target.rendered.to_owned() },
         machine_os_config: OSConfigReference { name: config_name.clone() },
@@ -83,7 +85,7 @@ fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String) -> 
     build.metadata = ObjectMeta {
         name: Some(target.name.clone()),
         labels: Some(labels.map(|(key, value)| (key.to_owned(), value)).into()),
-        annotations: Some(annotations.map(|(key, value)| (key.to_owned(), value)).into()),
+        annotations: Some(annotations.collect()),
         owner_references: Some(vec![OwnerReference {
             api_version: format!("{}/{}", names::GROUP, names::VERSION),
             kind: "MachineOSConfig".to_owned(),

@@ -64,21 +64,18 @@ pub(super) fn turn(
     new.digested_image_push_spec = turn.image.or(new.digested_image_push_spec);
     if new.builder.is_none() {
         let name = build.metadata.name.as_deref().unwrap_or_default();
-        new.builder = Some(builder(name, namespace));
-        new.related_objects = vec![object("", "configmaps", name, namespace)];
+        let job = job(name, namespace);
+        // The ConfigMap cannot be named here: the schema takes no empty group.
+        new.related_objects = vec![job.clone()];
+        new.builder = Some(BuilderReference { image_builder_type: "Job".to_owned(), job: Some(job) });
     }
     (new != old).then_some(new)
 }
 
-fn builder(build: &str, namespace: &str) -> BuilderReference {
-    let job = Some(object("batch", "jobs", build, namespace));
-    BuilderReference { image_builder_type: "Job".to_owned(), job }
-}
-
-fn object(group: &str, resource: &str, build: &str, namespace: &str) -> ObjectStatusReference {
+fn job(build: &str, namespace: &str) -> ObjectStatusReference {
     ObjectStatusReference {
-        group: group.to_owned(),
-        resource: resource.to_owned(),
+        group: "batch".to_owned(),
+        resource: "jobs".to_owned(),
         namespace: Some(namespace.to_owned()),
         name: job_name(build),
     }

@@ -24,6 +24,8 @@ pub(super) struct Target<'a> {
     pub(super) asked: &'a str,
     /// The base image by digest.
     pub(super) base: &'a str,
+    /// Why nothing can be built on the base image.
+    pub(super) fault: Option<&'a str>,
     /// The user's Containerfile.
     pub(super) containerfile: Option<&'a str>,
     /// Why the build would be in vain.
@@ -86,6 +88,7 @@ impl<'a> Target<'a> {
             spec: &rendered.spec,
             asked,
             base,
+            fault: fault.as_deref(),
             containerfile: text,
             refusal: not_ostree.or(unreadable).or_else(|| unsupported(&rendered.spec)),
         })

@@ -1,0 +1,8 @@
+//! Builds on a real API server and with a real registry; Jobs and their pods are played by hand.
+//!
+//! Needs the programs docker-registry and skopeo; a missing one fails the test.
+#![cfg(test)]
+
+mod registry;
+mod stories;
+mod world;

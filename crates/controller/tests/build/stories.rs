@@ -1,0 +1,184 @@
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditionType, find};
+use onlay_api::names::{CURRENT_BUILD_ANNOTATION, REBUILD_ANNOTATION, SERVES_ANNOTATION};
+use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
+use onlay_core::build::spec::{Cause, Failure, Outcome, Step};
+use onlay_testkit::wait;
+use serde_json::json;
+
+use crate::world::World;
+
+const AUTOFS: &str = "FROM configs AS final\nRUN apt-get install -y autofs\n";
+
+fn image(world: &World, digit: char) -> String {
+    format!("{}/os/image@sha256:{}", world.registry.address, digit.to_string().repeat(64))
+}
+
+fn message(build: &MachineOSBuild, type_: BuildConditionType) -> String {
+    find(&build.status.as_ref().unwrap().conditions, type_).unwrap().message.clone()
+}
+
+fn serves(config: &MachineOSConfig) -> Option<&str> {
+    config.annotations().get(SERVES_ANNOTATION).map(String::as_str)
+}
+
+fn current(config: &MachineOSConfig) -> Option<&str> {
+    config.status.as_ref()?.current_image_pull_spec.as_deref()
+}
+
+fn says(config: &MachineOSConfig, type_: OSConfigConditionType, status: ConditionStatus, reason: &str) -> bool {
+    let conditions = config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find(conditions, type_).is_some_and(|condition| condition.status == status && condition.reason == reason)
+}
+
+async fn told(world: &World, reason: &str, words: &str) {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), "default");
+    wait::until(&format!("Event {reason}: {words}"), std::time::Duration::from_secs(30), async || {
+        let all = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
+        let found = all.iter().any(|event| {
+            event.reason.as_deref() == Some(reason) && event.note.as_deref().is_some_and(|note| note.contains(words))
+        });
+        Ok::<_, String>(found.then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// Plays the Job of the build that is prepared, up to its push.
+async fn push(world: &World, digit: char) -> MachineOSBuild {
+    let build = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&build).await;
+    world.pod_runs(&job).await;
+    world.build(BuildConditionType::Building).await;
+    world.ends(&job, &Outcome::Pushed { image: image(world, digit) }).await;
+    world.sees("the new image", |config| current(config) == Some(&image(world, digit))).await;
+    build
+}
+
+#[tokio::test]
+async fn an_image_is_built_served_and_followed_through_changes() {
+    let world = World::new().await;
+    world.config(AUTOFS).await;
+    let build = world.build(BuildConditionType::Prepared).await;
+    let name = build.name_any();
+    assert_eq!(build.spec.rendered_image_push_spec, format!("{}/os/image:{name}", world.registry.address));
+    assert_eq!(build.annotations()["onlay.dev/base-image"], world.base, "the tag is resolved");
+    let job = world.job(&build).await;
+    assert_eq!(job.annotations()["machineconfiguration.openshift.io/machine-os-build"], name);
+    world.own::<ConfigMap>().get(&job.name_any()).await.unwrap();
+
+    push(&world, '1').await;
+    let done = world.build(BuildConditionType::Succeeded).await;
+    let status = done.status.as_ref().unwrap();
+    assert_eq!(status.digested_image_push_spec, Some(image(&world, '1')));
+    assert!(status.build_start < status.build_end);
+    assert_eq!(status.builder.as_ref().unwrap().job.as_ref().unwrap().name, job.name_any());
+    let target = world.all::<MachineConfigPool>().get("worker").await.unwrap().spec.configuration.unwrap().name;
+    let config = world.sees("the target", |config| serves(config) == Some(&target)).await;
+    assert_eq!(config.annotations()[CURRENT_BUILD_ANNOTATION], name);
+    assert!(says(&config, OSConfigConditionType::ImageReady, ConditionStatus::True, "Built"));
+    assert_eq!(config.status.as_ref().unwrap().observed_generation, config.metadata.generation);
+    let secret = world.node_secrets().get("pull-worker").await.unwrap();
+    assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(&world.registry.address));
+    assert_eq!(world.own::<ConfigMap>().get_opt(&job.name_any()).await.unwrap(), None);
+    told(&world, "BuildSucceeded", &image(&world, '1')).await;
+
+    world.machine_config("50-arguments", json!({"kernelArguments": ["audit=0"]})).await;
+    world.sees("another target, the same image", |config| serves(config).is_some_and(|serves| serves != target)).await;
+    assert_eq!(world.all::<MachineOSBuild>().list(&Default::default()).await.unwrap().items.len(), 1);
+
+    let annotation = json!({"metadata": {"annotations": {REBUILD_ANNOTATION: ""}}});
+    let api = world.all::<MachineOSConfig>();
+    api.patch("worker", &PatchParams::default(), &Patch::Merge(annotation)).await.unwrap();
+    world.build(BuildConditionType::Prepared).await;
+    world.sees("the wish to be granted", |config| !config.annotations().contains_key(REBUILD_ANNOTATION)).await;
+    push(&world, '2').await;
+}
+
+#[tokio::test]
+async fn a_newer_containerfile_interrupts_and_a_failure_is_told_and_corrected() {
+    let world = World::new().await;
+    world.config(AUTOFS).await;
+    let first = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&first).await;
+    world.pod_runs(&job).await;
+    world.build(BuildConditionType::Building).await;
+    world.config("FROM configs AS final\nRUN apt-get install -y nosuch\n").await;
+    let interrupted = world.build(BuildConditionType::Interrupted).await;
+    assert_eq!(interrupted.name_any(), first.name_any());
+    wait::until("the Job to be deleted", std::time::Duration::from_secs(30), async || {
+        let job = world.own::<Job>().get_opt(&job.name_any()).await.map_err(|error| error.to_string())?;
+        let leaving = job.is_none_or(|job| job.metadata.deletion_timestamp.is_some());
+        Ok::<_, String>(leaving.then_some(()))
+    })
+    .await
+    .unwrap();
+
+    let second = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&second).await;
+    world.pod_runs(&job).await;
+    let step = Some(Step { line: 2, instruction: "RUN apt-get install -y nosuch".to_owned(), exit_code: Some(100) });
+    let output = vec!["E: Unable to locate package nosuch".to_owned()];
+    let message_of_pod = "correct it in the Containerfile of the MachineOSConfig".to_owned();
+    let failure = Failure { cause: Cause::InstructionFailed, message: message_of_pod, step, output };
+    world.ends(&job, &Outcome::Failed(failure)).await;
+    let failed = world.build(BuildConditionType::Failed).await;
+    let words = message(&failed, BuildConditionType::Failed);
+    assert!(words.contains("line 2: `RUN apt-get install -y nosuch` ended with exit code 100"), "{words}");
+    assert!(words.contains("E: Unable to locate package nosuch"), "{words}");
+    told(&world, "BuildFailed", "line 2").await;
+    let is_told = |config: &MachineOSConfig| {
+        says(config, OSConfigConditionType::ImageReady, ConditionStatus::False, "BuildFailed")
+    };
+    world.sees("the failure", is_told).await;
+
+    world.config("FROM configs AS final\nBOGUS x\n").await;
+    wait::until("the unreadable Containerfile to fail", std::time::Duration::from_secs(30), async || {
+        let builds =
+            world.all::<MachineOSBuild>().list(&Default::default()).await.map_err(|error| error.to_string())?;
+        let is_it = |build: &&MachineOSBuild| {
+            build.status.is_some() && message(build, BuildConditionType::Failed).contains("line 2: `BOGUS x`")
+        };
+        Ok::<_, String>(builds.items.iter().find(is_it).map(|_| ()))
+    })
+    .await
+    .unwrap();
+
+    world.config("FROM configs AS final\nRUN true\n").await;
+    push(&world, '3').await;
+}
+
+#[tokio::test]
+async fn inputs_that_are_missing_or_wrong_are_told_and_waited_for() {
+    let world = World::new().await;
+    let secrets = world.own::<k8s_openapi::api::core::v1::Secret>();
+    secrets.delete("push-secret", &Default::default()).await.unwrap();
+    world.config(AUTOFS).await;
+    let unusable = |config: &MachineOSConfig, reason: &str, words: &str| {
+        let conditions = config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let valid = find(conditions, OSConfigConditionType::Valid);
+        valid.is_some_and(|valid| {
+            valid.status == ConditionStatus::False && valid.reason == reason && valid.message.contains(words)
+        })
+    };
+    // Without a secret the registry is asked without a name, and says no.
+    world.sees("a refusal", |config| unusable(config, "BaseImageUnknown", "401")).await;
+    told(&world, "BaseImageUnknown", "check the credentials").await;
+
+    world.secret("push-secret", &world.registry.docker_config("guess")).await;
+    world.sees("a refusal", |config| unusable(config, "BaseImageUnknown", "401")).await;
+
+    let plain = world.registry.push("os/plain:1", &json!({}));
+    world.machine_config("10-base", json!({"osImageURL": plain})).await;
+    world.secret("push-secret", &world.registry.docker_config("secret")).await;
+    let failed = world.build(BuildConditionType::Failed).await;
+    let words = message(&failed, BuildConditionType::Failed);
+    assert!(words.contains(&plain) && words.contains("ostree.final-diffid"), "{words}");
+
+    world.machine_config("10-base", json!({"osImageURL": world.base})).await;
+    push(&world, '4').await;
+}

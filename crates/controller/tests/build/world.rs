@@ -1,0 +1,253 @@
+//! One API server with the controller on it, and a registry.
+
+use std::fmt::Debug;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, find};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
+use onlay_controller::Config;
+use onlay_core::build::spec::Outcome;
+use onlay_testkit::{ApiServer, wait};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::registry::Registry;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+pub const NAMESPACE: &str = "onlay";
+const NODE_SECRETS: &str = "node-secrets";
+
+/// One API server with the controller on it, and a registry.
+pub struct World {
+    pub client: Client,
+    pub registry: Registry,
+    pub base: String,
+    _server: ApiServer,
+    _controller: JoinHandle<()>,
+}
+
+impl World {
+    /// A pool `worker` with one MachineConfig that names the base image, and the secrets to build its image.
+    pub async fn new() -> Self {
+        let registry = Registry::start();
+        let base = registry.push("os/base:1", &json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"}));
+        let server = ApiServer::start().await.unwrap();
+        let client = server.client().await.unwrap();
+        for crd in onlay_api::crds().unwrap() {
+            define(&client, &crd).await;
+        }
+        for namespace in [NAMESPACE, NODE_SECRETS] {
+            person(&Api::<Namespace>::all(client.clone()), namespace, json!({})).await;
+        }
+        let kubeconfig = server.kubeconfig().to_string();
+        let controller = std::thread::spawn(move || control(&kubeconfig));
+        let world = Self { client, registry, base, _server: server, _controller: controller };
+        world.secret("push-secret", &world.registry.docker_config("secret")).await;
+        let authorities = json!({"data": {"ca.crt": world.registry.authority}});
+        person(&world.own::<ConfigMap>(), "registry-ca", authorities).await;
+        let selector = |label: &str| json!({"matchLabels": {label: "worker"}});
+        let pool = json!({"spec": {
+            "nodeSelector": selector("role"),
+            "machineConfigSelector": selector("machineconfiguration.openshift.io/role"),
+        }});
+        person(&world.all::<MachineConfigPool>(), "worker", pool).await;
+        let base = format!("{}/os/base:1", world.registry.address);
+        world.machine_config("10-base", json!({"osImageURL": base})).await;
+        world
+    }
+
+    pub fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    pub fn own<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    pub fn node_secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), NODE_SECRETS)
+    }
+
+    pub async fn machine_config(&self, name: &str, spec: Value) {
+        let labels = json!({"machineconfiguration.openshift.io/role": "worker"});
+        person(&self.all::<MachineConfig>(), name, json!({"metadata": {"labels": labels}, "spec": spec})).await;
+    }
+
+    pub async fn secret(&self, name: &str, docker_config: &str) {
+        let secret =
+            json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": docker_config}});
+        person(&self.own::<Secret>(), name, secret).await;
+    }
+
+    /// The MachineOSConfig of the pool.
+    pub async fn config(&self, containerfile: &str) {
+        let spec = json!({
+            "machineConfigPool": {"name": "worker"},
+            "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push-secret"},
+            "renderedImagePushSpec": format!("{}/os/image:latest", self.registry.address),
+            "containerFile": [{"content": containerfile}],
+        });
+        person(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await;
+    }
+
+    /// Waits for the build that is in this state, by the one condition that is True.
+    pub async fn build(&self, state: BuildConditionType) -> MachineOSBuild {
+        let api = self.all::<MachineOSBuild>();
+        wait::until(&format!("a build that is {}", state.as_str()), PATIENCE, async || {
+            let builds = api.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
+            let found = builds.iter().find(|build| state_of(build) == Some(state)).cloned();
+            match found {
+                Some(build) => Ok(Some(build)),
+                None => Err(self.what_happened(&builds).await),
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn what_happened(&self, builds: &[MachineOSBuild]) -> String {
+        let states: Vec<_> = builds.iter().map(|build| (build.name_any(), state_of(build))).collect();
+        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let events = events.list(&Default::default()).await.map(|list| list.items).unwrap_or_default();
+        let notes: Vec<_> = events.into_iter().filter_map(|event| event.note).collect();
+        format!("{states:?}, Events: {notes:#?}")
+    }
+
+    /// Waits until the MachineOSConfig is as wanted.
+    pub async fn sees(&self, what: &str, is: impl Fn(&MachineOSConfig) -> bool) -> MachineOSConfig {
+        let api = self.all::<MachineOSConfig>();
+        wait::until(what, PATIENCE, async || {
+            let config = api.get("worker").await.map_err(|error| error.to_string())?;
+            if is(&config) {
+                Ok(Some(config))
+            } else {
+                Err(format!("{:?} {:?}", config.metadata.annotations, config.status))
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Waits for the Job of a build.
+    pub async fn job(&self, build: &MachineOSBuild) -> Job {
+        let name = format!("build-{}", build.name_any());
+        let api = self.own::<Job>();
+        wait::until(&format!("Job {name}"), PATIENCE, async || {
+            api.get_opt(&name).await.map_err(|error| error.to_string())
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Plays the Job: its pod runs.
+    pub async fn pod_runs(&self, job: &Job) {
+        let template = job.spec.clone().unwrap().template;
+        let mut metadata = template.metadata.unwrap();
+        metadata.name = Some(pod_name(job));
+        let labels = metadata.labels.get_or_insert_default();
+        labels.insert("batch.kubernetes.io/job-name".to_owned(), job.name_any());
+        metadata.owner_references = job.controller_owner_ref(&()).map(|owner| vec![owner]);
+        let pod = Pod { metadata, spec: template.spec, status: None };
+        self.own::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
+        self.pod_status(job, json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}})).await;
+    }
+
+    /// Plays the Job: its pod ends, and so does the Job.
+    pub async fn ends(&self, job: &Job, outcome: &Outcome) {
+        let terminated = json!({
+            "exitCode": outcome.exit_code(), "message": outcome.to_message(), "reason": "Ended",
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
+        });
+        self.pod_status(job, json!({"terminated": terminated})).await;
+        let succeeded = outcome.exit_code() == 0;
+        let (criteria, end) = if succeeded { ("SuccessCriteriaMet", "Complete") } else { ("FailureTarget", "Failed") };
+        let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "Played", "message": "", "lastTransitionTime": "2026-01-01T00:01:00Z"});
+        let mut status =
+            json!({"startTime": "2026-01-01T00:00:00Z", "conditions": [condition(criteria), condition(end)]});
+        status[if succeeded { "succeeded" } else { "failed" }] = 1.into();
+        if succeeded {
+            status["completionTime"] = "2026-01-01T00:01:00Z".into();
+        }
+        let patch = Patch::Merge(json!({"status": status}));
+        self.own::<Job>().patch_status(&job.name_any(), &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    async fn pod_status(&self, job: &Job, state: Value) {
+        let container =
+            json!({"name": "build", "image": "a", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let patch = Patch::Merge(json!({"status": {"containerStatuses": [container]}}));
+        self.own::<Pod>().patch_status(&pod_name(job), &PatchParams::default(), &patch).await.unwrap();
+    }
+}
+
+/// The one condition of a build that is True; none before there is one.
+pub fn state_of(build: &MachineOSBuild) -> Option<BuildConditionType> {
+    let conditions = &build.status.as_ref()?.conditions;
+    let holds = |type_: &BuildConditionType| {
+        find(conditions, *type_).is_some_and(|condition| condition.status == ConditionStatus::True)
+    };
+    let mut true_ones = BuildConditionType::ALL.iter().copied().filter(holds);
+    let first = true_ones.next();
+    assert_eq!(true_ones.next(), None, "two conditions are True: {build:?}");
+    first
+}
+
+fn pod_name(job: &Job) -> String {
+    let uid = job.uid().unwrap();
+    format!("{}-{}", job.name_any(), &uid[..5])
+}
+
+/// Writes as a person does.
+async fn person<K>(api: &Api<K>, name: &str, fields: Value)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let mut object = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {}});
+    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    object["metadata"]["name"] = name.into();
+    api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(object)).await.unwrap();
+}
+
+async fn define(client: &Client, crd: &CustomResourceDefinition) {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    let name = crd.name_any();
+    api.create(&PostParams::default(), crd).await.unwrap();
+    wait::until(&format!("{name} to be served"), PATIENCE, async || {
+        let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        let served = conditions.iter().any(|each| each.type_ == "Established" && each.status == "True");
+        Ok::<_, String>(served.then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// Runs the controller in a runtime of its own, until the process ends.
+fn control(kubeconfig: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
+        let settings = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        let config = Config {
+            namespace: NAMESPACE.to_owned(),
+            node_secrets_namespace: NODE_SECRETS.to_owned(),
+            identity: "controller-under-test".to_owned(),
+            node: None,
+            drain_deadline: Duration::from_secs(3600),
+            builder_image: "builder".to_owned(),
+            registry_ca_configmap: Some("registry-ca".to_owned()),
+        };
+        match onlay_controller::reconcile(Client::try_from(settings).unwrap(), config).await {}
+    });
+}
