@@ -117,6 +117,16 @@ impl<'a> Buildah<'a> {
         self.run("push", image, push).await
     }
 
+    /// Removes the images that are called like `image` but have another tag.
+    pub async fn keep_only(&self, image: &str) -> Result<(), BuildahError> {
+        let mut list = self.command(&["images", "--format={{.Name}}:{{.Tag}}"]);
+        let listed = command::output(&mut list).await.map_err(failed("list images like", image))?;
+        for old in listed.lines().filter(|other| *other != image && repository(other) == repository(image)) {
+            self.run("remove", old, self.command(&["rmi", old])).await?;
+        }
+        Ok(())
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let storage = self.layout.cache().join("containers");
         let mut buildah = command(&["buildah", "--storage-driver=overlay"]);
@@ -133,4 +143,9 @@ impl<'a> Buildah<'a> {
 fn failed(what: &'static str, image: &str) -> impl FnOnce(CommandError) -> BuildahError {
     let image = image.to_owned();
     move |source| BuildahError::Failed { what, image, source }
+}
+
+/// A name without its tag.
+fn repository(image: &str) -> Option<&str> {
+    image.rsplit_once(':').map(|(repository, _)| repository)
 }

@@ -86,6 +86,7 @@ impl Recipe<'_> {
             progress.step(&format!("built the image {}", self.name), build).await?;
         }
         progress.step(&format!("pushed the image {}", self.name), buildah.push(&image)).await?;
+        buildah.keep_only(&image).await?;
         Ok(image)
     }
 

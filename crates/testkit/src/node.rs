@@ -58,7 +58,7 @@ pub enum NodeError {
     #[error(transparent)]
     File(#[from] LayoutError),
     /// It does not run.
-    #[error("failed to reach node {name}: it is switched off")]
+    #[error("failed to reach node {name}: it is switched off or between two boots")]
     Off {
         /// The node.
         name: String,
@@ -241,7 +241,7 @@ impl Node {
         let off = || NodeError::Off { name: self.name.clone() };
         let leader = self.state()?.leader.ok_or_else(off)?.to_string();
         let mut enter = std::process::Command::new("nsenter");
-        enter.args(["--target", &leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--wd=/", "--"]);
+        enter.args(["--target", &leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]);
         enter.args(words).env_clear().env("HOME", "/root").env("LANG", "C.UTF-8");
         enter.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(terminal) = std::env::var("TERM") {
