@@ -177,6 +177,18 @@ fn a_long_line_is_cut_in_the_message() {
     assert!(error.contains("xxx…`"), "{error}");
 }
 
+#[test]
+fn what_the_page_on_builds_shows_can_be_built() {
+    let page = include_str!("../../../../../docs/user/build.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    parsed(&block("dockerfile"));
+    let config: onlay_api::MachineOSConfig = serde_saphyr::from_str(&block("yaml")).unwrap();
+    parsed(&config.spec.container_file[0].content);
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "(FROM configs( AS a)?\n|RUN |COPY |<<EOF|EOF\n|\\\\\n|[ -~]{0,12}|\n|#|\\$\\{?A\\}?|é){0,30}") {
