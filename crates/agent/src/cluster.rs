@@ -58,7 +58,7 @@ impl Cluster {
 
     /// The node's own MachineConfigNode, whenever it changes; none when it is deleted.
     pub fn watch(&self) -> impl Stream<Item = Option<MachineConfigNode>> + Send + use<> {
-        let own = watcher::Config::default().fields(&format!("metadata.name={}", self.node)).streaming_lists();
+        let own = watcher::Config::default().fields(&format!("metadata.name={}", self.node));
         watcher(self.nodes(), own).default_backoff().filter_map(async |event| match event {
             Ok(watcher::Event::Apply(node) | watcher::Event::InitApply(node)) => Some(Some(node)),
             Ok(watcher::Event::Delete(_)) => Some(None),

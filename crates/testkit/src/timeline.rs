@@ -7,9 +7,10 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use onlay_api::conditions::{self, NodeConditionType};
 use onlay_api::{MachineConfigNode, UpdatePhase};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,13 +57,18 @@ pub struct Moment {
     pub milestone: Milestone,
 }
 
-/// What is known of a node; the difference between two of these is its milestones.
+/// What a Node says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Service {
+    unschedulable: bool,
+}
+
+/// What a MachineConfigNode says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Seen {
+struct Progress {
     phase: Option<UpdatePhase>,
     boot_id: Option<String>,
     drained: bool,
-    unschedulable: bool,
 }
 
 /// The milestones of all nodes from the moment of [`Timeline::start`] on.
@@ -75,21 +81,17 @@ impl Timeline {
     /// Begins to write down; `tell` is called with every milestone as it happens.
     pub fn start(client: &Client, tell: impl Fn(&Moment) + Send + Sync + 'static) -> Self {
         let moments = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::new(Mutex::new(BTreeMap::new()));
         let written = Arc::clone(&moments);
-        let note: Arc<Note> = Arc::new(move |node: String, update: &dyn Fn(&mut Seen)| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = seen.get(&node).cloned();
-            let mut new = known.clone().unwrap_or_default();
-            update(&mut new);
-            for milestone in known.map(|known| milestones(&known, &new)).unwrap_or_default() {
-                let moment = Moment { at: Timestamp::now(), node: node.clone(), milestone };
+        let note: Arc<Note> = Arc::new(move |node: &str, milestones: Vec<Milestone>| {
+            for milestone in milestones {
+                let moment = Moment { at: Timestamp::now(), node: node.to_owned(), milestone };
                 tell(&moment);
                 written.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
             }
-            seen.insert(node, new);
         });
-        let watches = vec![watch_nodes(client, Arc::clone(&note)), watch_machine_config_nodes(client, note)];
+        let nodes = Api::<Node>::all(client.clone());
+        let states = Api::<MachineConfigNode>::all(client.clone());
+        let watches = vec![watch(nodes, service, served, Arc::clone(&note)), watch(states, progress, progressed, note)];
         Self { moments, watches }
     }
 
@@ -107,52 +109,61 @@ impl Drop for Timeline {
     }
 }
 
-type Note = dyn Fn(String, &dyn Fn(&mut Seen)) + Send + Sync;
+type Note = dyn Fn(&str, Vec<Milestone>) + Send + Sync;
 
-fn watch_nodes(client: &Client, note: Arc<Note>) -> JoinHandle<()> {
-    let nodes =
-        watcher(Api::<Node>::all(client.clone()), watcher::Config::default()).default_backoff().applied_objects();
-    tokio::spawn(nodes.into_stream().filter_map(async |node| node.ok()).for_each(move |node| {
-        let unschedulable = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-        note(node.name_any(), &|seen| seen.unschedulable = unschedulable);
+/// Watches a kind; what changes between two looks at an object are its milestones.
+fn watch<K, S>(api: Api<K>, look: fn(&K) -> S, between: fn(&S, &S) -> Vec<Milestone>, note: Arc<Note>) -> JoinHandle<()>
+where
+    K: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + 'static,
+    S: Send + 'static,
+{
+    let objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    let mut seen = BTreeMap::new();
+    tokio::spawn(objects.into_stream().filter_map(async |object| object.ok()).for_each(move |object| {
+        let (name, now) = (object.name_any(), look(&object));
+        if let Some(before) = seen.get(&name) {
+            note(&name, between(before, &now));
+        }
+        seen.insert(name, now);
         std::future::ready(())
     }))
 }
 
-fn watch_machine_config_nodes(client: &Client, note: Arc<Note>) -> JoinHandle<()> {
-    let all = Api::<MachineConfigNode>::all(client.clone());
-    let nodes = watcher(all, watcher::Config::default()).default_backoff().applied_objects();
-    tokio::spawn(nodes.into_stream().filter_map(async |node| node.ok()).for_each(move |node| {
-        let status = node.status.clone().unwrap_or_default();
-        let onlay = status.onlay.unwrap_or_default();
-        let drained = conditions::is_true(&status.conditions, NodeConditionType::Drained);
-        note(node.name_any(), &|seen| {
-            seen.drained = drained;
-            seen.phase = onlay.update.as_ref().map(|update| update.phase);
-            seen.boot_id.clone_from(&onlay.boot_id);
-        });
-        std::future::ready(())
-    }))
+fn service(node: &Node) -> Service {
+    Service { unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false) }
 }
 
-/// The milestones between two states of one node.
-fn milestones(before: &Seen, after: &Seen) -> Vec<Milestone> {
+fn served(before: &Service, after: &Service) -> Vec<Milestone> {
+    match (before.unschedulable, after.unschedulable) {
+        (false, true) => vec![Milestone::Cordoned],
+        (true, false) => vec![Milestone::Uncordoned],
+        _ => Vec::new(),
+    }
+}
+
+fn progress(node: &MachineConfigNode) -> Progress {
+    let status = node.status.clone().unwrap_or_default();
+    let onlay = status.onlay.unwrap_or_default();
+    Progress {
+        phase: onlay.update.map(|update| update.phase),
+        boot_id: onlay.boot_id,
+        drained: conditions::is_true(&status.conditions, NodeConditionType::Drained),
+    }
+}
+
+fn progressed(before: &Progress, after: &Progress) -> Vec<Milestone> {
     let reached = |phase| after.phase == Some(phase) && before.phase != Some(phase);
     let rebooted = before.boot_id.is_some() && after.boot_id.is_some() && before.boot_id != after.boot_id;
-    [
+    let all = [
         (Milestone::Staged, reached(UpdatePhase::Staged)),
-        (Milestone::Cordoned, after.unschedulable && !before.unschedulable),
         (Milestone::Drained, after.drained && !before.drained),
         (Milestone::Rebooted, rebooted),
         (Milestone::Verified, reached(UpdatePhase::Done)),
-        (Milestone::Uncordoned, before.unschedulable && !after.unschedulable),
-    ]
-    .into_iter()
-    .filter_map(|(milestone, happened)| happened.then_some(milestone))
-    .collect()
+    ];
+    all.into_iter().filter_map(|(milestone, happened)| happened.then_some(milestone)).collect()
 }
 
-/// The most nodes of `names` that were cordoned at the same time.
+/// The most nodes that were cordoned at the same time.
 pub fn most_cordoned(moments: &[Moment]) -> usize {
     let (mut cordoned, mut most) = (0_usize, 0);
     for moment in moments {
@@ -176,10 +187,15 @@ mod tests {
 
     #[test]
     fn a_change_of_state_is_a_milestone_once() {
-        let before = Seen { boot_id: Some("a".into()), ..Seen::default() };
-        let after = Seen { phase: Some(UpdatePhase::Done), boot_id: Some("b".into()), ..Seen::default() };
-        assert_eq!(milestones(&before, &after), [Milestone::Rebooted, Milestone::Verified]);
-        assert_eq!(milestones(&after, &after), []);
+        let before = Progress { boot_id: Some("a".into()), ..Progress::default() };
+        let after = Progress { phase: Some(UpdatePhase::Done), boot_id: Some("b".into()), ..Progress::default() };
+        assert_eq!(progressed(&before, &after), [Milestone::Rebooted, Milestone::Verified]);
+        assert_eq!(progressed(&after, &after), []);
+        let (out, back) = (Service { unschedulable: true }, Service::default());
+        assert_eq!(
+            (served(&back, &out), served(&out, &back)),
+            (vec![Milestone::Cordoned], vec![Milestone::Uncordoned])
+        );
     }
 
     #[test]
