@@ -16,7 +16,9 @@ pub mod wake;
 
 use std::sync::Arc;
 
-use kube::Client;
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
 
 pub use crate::context::Config;
 use crate::context::Context;
@@ -28,6 +30,15 @@ pub enum Error {
     /// There is no API server to talk to.
     #[error("failed to find the API server: run in a cluster, or set KUBECONFIG")]
     Client(#[source] Box<kube::Error>),
+    /// The cluster belongs to another operator.
+    #[error(
+        "failed to start: OpenShift's own operator runs on this cluster (ClusterOperator machine-config), and two of them \
+         would undo each other's work; onlay is for clusters without it"
+    )]
+    OtherOperator,
+    /// It cannot be said whether the cluster belongs to another operator.
+    #[error("failed to read ClusterOperator machine-config, which must not exist")]
+    Preflight(#[source] Box<kube::Error>),
     /// The lease could not be taken or kept.
     #[error(transparent)]
     Lease(#[from] lease::Error),
@@ -39,6 +50,7 @@ pub enum Error {
 /// Runs all reconcilers until the process is asked to end; an error if the lease is lost.
 pub async fn run(config: Config) -> Result<(), Error> {
     let client = Client::try_default().await.map_err(|error| Error::Client(Box::new(error)))?;
+    refuse_beside_other_operator(&client).await?;
     let mut terminate = terminate()?;
     let mut lease = tokio::select! {
         lease = Lease::acquire(client.clone(), &config) => lease?,
@@ -63,6 +75,19 @@ pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallib
         never = render::run(Arc::clone(&context)) => never,
         never = build::run(Arc::clone(&context)) => never,
         never = rollout::run(Arc::clone(&context)) => never,
+    }
+}
+
+/// OpenShift's operator reads and writes the same objects.
+async fn refuse_beside_other_operator(client: &Client) -> Result<(), Error> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("config.openshift.io", "v1", "ClusterOperator"));
+    let operators: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    match operators.get_opt("machine-config").await {
+        Ok(Some(_)) => Err(Error::OtherOperator),
+        Ok(None) => Ok(()),
+        // Without the kind there is no object of it; the API server answers that with a page, not with a Status.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Error::Preflight(Box::new(error))),
     }
 }
 
