@@ -102,8 +102,8 @@ pub fn way_out(cause: Cause) -> &'static str {
         Cause::CertificateNotTrusted => "put the registry's authority into the ConfigMap of registry authorities",
         Cause::AccessDenied => "check the credentials in the secret, and what they are allowed to do there",
         Cause::ImageNotFound => "check the name of the image",
-        Cause::NetworkFailed => "check that the build's node reaches it; it is tried again",
-        Cause::MachineFailed => "check space and memory of the build's node; it is tried again",
+        Cause::NetworkFailed => "check that the build's node reaches it",
+        Cause::MachineFailed => "check space and memory of the build's node",
         _ => "see the log of the build's pod",
     }
 }
@@ -178,7 +178,7 @@ impl Progress {
                 let said = said.rsplit("copier: ").next().unwrap_or(said);
                 format!("{said}; correct it in the Containerfile of the MachineOSConfig")
             }
-            (Cause::BuilderFailed, _) if exit_code.is_none() => "the builder was killed; it is tried again".to_owned(),
+            (Cause::BuilderFailed, _) if exit_code.is_none() => "the builder was killed".to_owned(),
             (cause, true) => way_out(cause).to_owned(),
             (cause, false) => format!("{verdict}; {}", way_out(cause)),
         }

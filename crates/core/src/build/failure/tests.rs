@@ -102,7 +102,7 @@ fn a_builder_that_dies_is_tried_again() {
     let failure = Progress::default().failure(None, None);
     assert_eq!(failure.cause, Cause::BuilderFailed);
     assert!(!failure.cause.is_definitive());
-    assert_eq!(failure.describe(), "the builder was killed; it is tried again");
+    assert_eq!(failure.describe(), "the builder was killed");
 }
 
 #[test]

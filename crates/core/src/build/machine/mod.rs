@@ -179,7 +179,12 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
             decision.tell(Object::Config, "BuildSucceeded", format!("{} is {image}", build.name()));
             serve::image(observed, target, &image, now, decision);
         }
-        Run::Failed(failure) => fail(observed, target, build, &failure, now, decision),
+        Run::Failed(mut failure) => {
+            if !failure.cause.is_definitive() {
+                failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
+            }
+            fail(observed, target, build, &failure, now, decision);
+        }
     }
 }
 
