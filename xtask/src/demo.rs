@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the story of docs/user/autofs.md, live in a terminal.
 
 mod build;
-mod report;
+pub mod report;
 
 use crate::{Outcome, run};
 use kube::api::Api;
@@ -20,30 +20,45 @@ const ROLLOUT: Duration = Duration::from_secs(600);
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// `cargo xtask demo`
-pub fn run(_arguments: &Arguments) -> Outcome {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(story())
+/// What the story came to.
+pub struct Told {
+    /// The lab it was told in.
+    pub lab: Lab,
+    /// The nodes that were updated.
+    pub nodes: Vec<String>,
+    /// The image that was built, by digest.
+    pub image: String,
+    /// Every milestone of the nodes.
+    pub moments: Vec<Moment>,
 }
 
-async fn story() -> Outcome {
-    let progress = Progress::stderr();
-    onlay_testkit::packages::ensure(&onlay_testkit::Layout::from_environment()?, &progress).await?;
-    let lab = Lab::up(&progress).await?;
-    install::onlay(&lab, &progress).await?;
+/// `cargo xtask demo`
+pub fn run(_arguments: &Arguments) -> Outcome {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let told = story(&Progress::stderr()).await?;
+        println!("\n{}", report::table(&told.nodes, &told.moments));
+        println!("{}", report::proof(&told.lab, &told.nodes, &told.image).await?);
+        println!("{}", report::next(&told.lab)?);
+        Ok(())
+    })
+}
+
+/// Brings the lab up, installs onlay, applies the example, and moves the workers into its pool.
+pub async fn story(progress: &Progress) -> Result<Told, Box<dyn std::error::Error>> {
+    let lab = Lab::up(progress).await?;
+    install::onlay(&lab, progress).await?;
     install::example_secrets(&lab).await?;
     begin_anew(&lab).await?;
     progress.say("kubectl apply -k lab/examples/autofs");
     let example = run::root().join("lab/examples/autofs");
     lab.kubectl()?.run(&["apply", "-k", &example.to_string_lossy()]).await?;
-    let image = build::follow(&lab, POOL, BUILD, &progress).await?;
+    let image = build::follow(&lab, POOL, BUILD, progress).await?;
     let teller = progress.clone();
     let timeline = Timeline::start(&lab.client().await?, move |moment| teller.say(line(moment)));
-    let nodes = move_workers(&lab, &progress).await?;
-    rolled_out(&lab, &nodes).await?;
-    println!("\n{}", report::table(&nodes, &timeline.moments()));
-    println!("{}", report::proof(&lab, &nodes, &image).await?);
-    println!("{}", report::next(&lab)?);
-    Ok(())
+    let nodes = move_workers(&lab, progress).await?;
+    in_pool(&lab, POOL, &nodes).await?;
+    let moments = timeline.moments();
+    Ok(Told { lab, nodes, image, moments })
 }
 
 fn line(moment: &Moment) -> String {
@@ -77,13 +92,8 @@ async fn move_workers(lab: &Lab, progress: &Progress) -> Result<Vec<String>, Box
     Ok(workers)
 }
 
-/// Waits until every worker runs what its pool wants, and takes pods.
-async fn rolled_out(lab: &Lab, nodes: &[String]) -> Outcome {
-    in_pool(lab, POOL, nodes).await
-}
-
 /// Waits until all of `nodes` are in the pool, run what it wants, and take pods.
-async fn in_pool(lab: &Lab, pool: &str, nodes: &[String]) -> Outcome {
+pub async fn in_pool(lab: &Lab, pool: &str, nodes: &[String]) -> Outcome {
     let client = lab.client().await?;
     let (pools, all) = (Api::<MachineConfigPool>::all(client.clone()), Api::<MachineConfigNode>::all(client.clone()));
     let machines = Api::<k8s_openapi::api::core::v1::Node>::all(client);

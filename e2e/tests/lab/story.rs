@@ -129,7 +129,7 @@ async fn columns_after(cluster: &Cluster) {
             "machineconfiguration.openshift.io/ephemeral-build-object",
         ])
         .await;
-    assert_eq!(jobs, "", "a build that succeeded leaves nothing behind");
+    assert_eq!(jobs, "", "a build that succeeded leaves only its Job, for the log");
     let nodes = cluster.kubectl(&["get", "machineconfignode", WORKERS[0], "--no-headers"]).await;
     let fields: Vec<_> = nodes.split_whitespace().collect();
     assert_eq!((fields[1], fields[2] == fields[3], fields[4]), (POOL, true, "True"));

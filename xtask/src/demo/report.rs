@@ -28,10 +28,16 @@ pub fn table(nodes: &[String], moments: &[Moment]) -> String {
             let seconds = at(milestone).zip(start).map(|(moment, start)| seconds(start, moment.at));
             let _ = write!(text, " {:>11}", seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.1} s")));
         }
-        let out = at(Milestone::Cordoned).zip(at(Milestone::Uncordoned)).map(|(from, to)| seconds(from.at, to.at));
+        let out = out_of_service(node, moments);
         let _ = writeln!(text, "  {}", out.map_or("-".to_owned(), |out| format!("{out:.1} s")));
     }
     text
+}
+
+/// How long a node took no pods, in seconds; none if it never left or has not come back.
+pub fn out_of_service(node: &str, moments: &[Moment]) -> Option<f64> {
+    let at = |milestone| moments.iter().rfind(|moment| moment.node == *node && moment.milestone == milestone);
+    at(Milestone::Cordoned).zip(at(Milestone::Uncordoned)).map(|(from, to)| seconds(from.at, to.at))
 }
 
 fn seconds(from: jiff::Timestamp, to: jiff::Timestamp) -> f64 {
