@@ -62,7 +62,7 @@ pub(super) fn copy(tree: &Root, path: &Utf8Path) -> Result<Copy, Failure> {
 }
 
 /// Paths that the configuration put into the image.
-pub(super) fn layer(image: &Root) -> Result<BTreeSet<Utf8PathBuf>, Failure> {
+pub(super) fn baked(image: &Root) -> Result<BTreeSet<Utf8PathBuf>, Failure> {
     let text = image.read(Utf8Path::new(BAKED))?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&text).lines().map(Utf8PathBuf::from).collect())
 }
@@ -71,7 +71,7 @@ pub(super) fn layer(image: &Root) -> Result<BTreeSet<Utf8PathBuf>, Failure> {
 pub(super) fn shipped(image: &Root, real: &Utf8Path) -> Result<Copy, Failure> {
     let below = |directory: &str| Utf8Path::new(directory).join(real.strip_prefix("/").unwrap_or(real));
     match copy(image, &below(BASE))? {
-        Copy::Absent if layer(image)?.contains(real) => Ok(Copy::Absent),
+        Copy::Absent if baked(image)?.contains(real) => Ok(Copy::Absent),
         Copy::Absent => copy(image, &below("/usr")),
         base => Ok(base),
     }

@@ -42,7 +42,8 @@ impl Pass<'_> {
                 left.remove(name);
             }
             let done = self.unmask(name, unit).and_then(|()| match (unit.enabled, unit.masked) {
-                (Some(true), Some(true)) => Ok(Some(Links::new())),
+                // Enabling a masked unit means nothing.
+                (Some(true), Some(true)) => self.shipped_links(name).map(Some),
                 (None, _) => Ok(None),
                 (Some(true), _) => self.links_to_enable(name).map(Some),
                 (Some(false), _) => self.disable(name).map(|()| None),
@@ -201,34 +202,22 @@ impl Pass<'_> {
 
     /// The links that `unit` has when nobody speaks of it: as a preset says, else as the base image shipped it.
     fn links_by_preset(&mut self, unit: &str) -> Result<Links, Failure> {
-        if self.find(unit)?.is_none() {
-            return Ok(Links::new());
-        }
-        match units::preset(self.presets()?.iter().map(String::as_str), unit) {
+        let preset = match self.find(unit)? {
+            Some(_) => units::preset(self.presets()?.iter().map(String::as_str), unit),
+            None => None,
+        };
+        match preset {
             Some(true) => self.links_to_enable(unit),
             Some(false) => self.disable(unit).map(|()| Links::new()),
-            None => self.as_shipped(unit),
+            None => self.shipped_links(unit),
         }
     }
 
-    fn as_shipped(&mut self, unit: &str) -> Result<Links, Failure> {
-        if self.site.image.directory_meta(Utf8Path::new(SHIPPED_UNITS))?.is_none() {
-            return Ok(Links::new());
-        }
-        let layer = base::layer(self.site.image)?;
-        let mut shipped = Links::new();
-        for (path, target) in links_to(self.site.image, SHIPPED_UNITS, unit)? {
-            let link = Utf8Path::new("/").join(path.strip_prefix("/usr").unwrap_or(&path));
-            if !layer.contains(&link) {
-                shipped.insert(link, target);
-            }
-        }
-        for link in links_to(self.site.root, UNITS, unit)?.into_keys() {
-            if !shipped.contains_key(&link) {
-                self.unlink(&link);
-            }
-        }
-        Ok(shipped)
+    fn shipped_links(&self, unit: &str) -> Result<Links, Failure> {
+        let baked = base::baked(self.site.image)?;
+        let here = |path: &Utf8Path| Utf8Path::new("/").join(path.strip_prefix("/usr").unwrap_or(path));
+        let shipped = links_to(self.site.image, SHIPPED_UNITS, unit)?.into_iter();
+        Ok(shipped.map(|(path, target)| (here(&path), target)).filter(|(link, _)| !baked.contains(link)).collect())
     }
 
     /// The unit files of `unit` and of everything that is enabled with it, by the name they are enabled as.
