@@ -1,7 +1,7 @@
 //! Bad input ends in a condition and an Event that a person can act on, and repairs itself when the input is corrected.
 
 use crate::cluster::{
-    BUILD, Cluster, NODE, SOON, WORKERS, file, layered, machine_config, pool, pool_condition, updated,
+    BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, file, layered, machine_config, pool, pool_condition, updated,
 };
 use onlay_testkit::timeline::Timeline;
 use rstest::rstest;
@@ -9,21 +9,36 @@ use serde_json::{Value, json};
 
 const GOOD: &str = "FROM configs AS final\nRUN true\n";
 
-/// A MachineOSConfig that pushes to another place.
-fn pushing_to(spec: &str) -> Value {
+/// The secret of a user whom the registry does not know.
+const STRANGER: &str = "stranger";
+
+/// A MachineOSConfig that pushes as somebody whom the registry refuses.
+fn pushed_by_a_stranger() -> Value {
     let mut object = layered("test", GOOD);
-    object["spec"]["renderedImagePushSpec"] = json!(spec);
+    object["spec"]["renderedImagePushSecret"]["name"] = json!(STRANGER);
     object
+}
+
+/// Writes the secret of [`STRANGER`].
+async fn stranger(cluster: &Cluster) {
+    let config = json!({"auths": {"10.223.0.1:5000": {"username": "nobody", "password": "wrong"}}}).to_string();
+    cluster
+        .apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": STRANGER, "namespace": NAMESPACE}, "stringData": {".dockerconfigjson": config},
+        }))
+        .await;
 }
 
 #[rstest]
 #[case::an_unknown_instruction(layered("test", "FROM configs AS final\nRUM echo\n"), &["line 2", "RUM"])]
 #[case::a_package_that_does_not_exist(layered("test", "FROM configs AS final\nRUN apt-get update && apt-get install -y no-such-package\n"), &["line 2", "no-such-package"])]
-#[case::a_registry_that_refuses_the_push(pushing_to("10.223.0.1:5000/forbidden/test:latest"), &["10.223.0.1:5000"])]
+#[case::a_registry_that_refuses_the_push(pushed_by_a_stranger(), &["10.223.0.1:5000"])]
 #[tokio::test]
 async fn a_build_that_cannot_succeed_says_why(#[case] bad: Value, #[case] words: &[&str]) {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
+    stranger(&cluster).await;
     cluster.apply(pool("test")).await;
     cluster.apply(bad).await;
     let degraded = cluster
