@@ -68,7 +68,7 @@ async fn a_build_that_cannot_succeed_says_why(#[case] bad: Value, #[case] words:
 
 #[rstest]
 #[case::ignition_2(json!({"config": {"ignition": {"version": "2.2.0"}}}), "2.2.0")]
-#[case::a_unit_with_a_broken_section(json!({"config": {"ignition": {"version": "3.4.0"}, "systemd": {"units": [{"name": "broken.service", "contents": "[Service\nExecStart=/bin/true\n"}]}}}), "broken.service")]
+#[case::a_unit_with_a_broken_section(json!({"config": {"ignition": {"version": "3.4.0"}, "systemd": {"units": [{"name": "broken.service", "contents": "[Service\nExecStart=/bin/true\n"}]}}}), "systemd.units[0].contents: line 1")]
 #[tokio::test]
 async fn a_machine_config_that_cannot_be_rendered_says_why(#[case] spec: Value, #[case] word: &str) {
     refused_then_repaired(vec![machine_config("60-worker-bad", "worker", spec)], word).await;

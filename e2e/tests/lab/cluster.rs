@@ -46,8 +46,10 @@ impl Cluster {
             self.label(node, "node-role.kubernetes.io/worker-automount-").await;
             self.kubectl(&["uncordon", node]).await;
         }
-        self.kubectl(&["delete", "mc", "-l", "machineconfiguration.openshift.io/role in (worker-automount,test)"])
-            .await;
+        let configs = self.kubectl(&["get", "mc", "-o", "name"]).await;
+        for config in configs.lines().filter(|config| !config.contains("/rendered-")) {
+            self.kubectl(&["delete", config]).await;
+        }
         let pools = self.kubectl(&["get", "mcp", "-o", "name"]).await;
         for pool in pools.lines().filter(|pool| !pool.ends_with("/master") && !pool.ends_with("/worker")) {
             self.kubectl(&["delete", pool]).await;
