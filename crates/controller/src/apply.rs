@@ -141,10 +141,11 @@ fn without_nulls(value: Value) -> Value {
 /// Whether an object already has all desired fields, and none of those that are desired to be gone.
 ///
 /// Lists whose items carry a `type`, such as conditions, are compared item by item, since each of several managers may
-/// own some; any other list must be equal.
+/// own some; any other list must be equal, and one that is missing is empty.
 pub fn has(observed: &Value, desired: &Value) -> bool {
     match (observed, desired) {
         (_, Value::Null) => observed.is_null(),
+        (Value::Null, Value::Array(desired)) => desired.is_empty(),
         (Value::Object(observed), Value::Object(desired)) => {
             desired.iter().all(|(key, desired)| has(observed.get(key).unwrap_or(&Value::Null), desired))
         }

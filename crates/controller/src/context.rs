@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -29,7 +28,7 @@ pub struct Config {
     /// The node that this instance runs on, if it runs on one: that node is updated last.
     pub node: Option<String>,
     /// How long a drain may take before it counts as failed; it is tried on.
-    pub drain_deadline: SignedDuration,
+    pub drain_deadline: Duration,
     /// Image of the builder's pod.
     pub builder_image: String,
     /// ConfigMap in the namespace whose key `ca.crt` holds more authorities for registries.

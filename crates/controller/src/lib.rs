@@ -29,6 +29,9 @@ use crate::lease::Lease;
 pub enum Error {
     /// There is no API server to talk to.
     #[error("failed to find the API server: run in a cluster, or set KUBECONFIG")]
+    Settings(#[source] Box<kube::config::InferConfigError>),
+    /// The client could not be made.
+    #[error("failed to make a client of the API server")]
     Client(#[source] Box<kube::Error>),
     /// The cluster belongs to another operator.
     #[error(
@@ -49,7 +52,8 @@ pub enum Error {
 
 /// Runs all reconcilers until the process is asked to end; an error if the lease is lost.
 pub async fn run(config: Config) -> Result<(), Error> {
-    let client = Client::try_default().await.map_err(|error| Error::Client(Box::new(error)))?;
+    let settings = kube::Config::infer().await.map_err(|error| Error::Settings(Box::new(error)))?;
+    let client = client(settings)?;
     refuse_beside_other_operator(&client).await?;
     let mut terminate = terminate()?;
     let mut lease = tokio::select! {
@@ -67,7 +71,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
     outcome
 }
 
-/// Runs all reconcilers against this API server, without a lease.
+/// The client that reconcilers need: a refusal is an answer, such as that of a PodDisruptionBudget, and trying again is
+/// theirs to decide.
+pub fn client(mut settings: kube::Config) -> Result<Client, Error> {
+    settings.default_retry = false;
+    Client::try_from(settings).map_err(|error| Error::Client(Box::new(error)))
+}
+
+/// Runs all reconcilers with a client made by [`client`], without a lease.
 pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallible {
     let context = Arc::new(Context::start(client, config).await);
     tracing::info!("watching");

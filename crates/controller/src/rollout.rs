@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Resource};
 use onlay_api::names::ROLLOUT_MANAGER;
@@ -89,7 +89,7 @@ async fn pass(ctx: &Context, controller: &Controller, drains: &mut Drains, now: 
             os_builds: &ctx.os_builds.all(),
             drains: &drains.views(),
             controller,
-            drain_deadline: ctx.config.drain_deadline,
+            drain_deadline: SignedDuration::try_from(ctx.config.drain_deadline).unwrap_or(SignedDuration::MAX),
         },
         now,
     );

@@ -23,12 +23,16 @@ impl Wake {
     }
 }
 
+/// How long a pass may take: a connection that answers nothing must not stop everything else.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Runs `pass` now, after every wake, and at the time that the last pass asked for; never returns.
 pub async fn repeat(wake: &Wake, mut pass: impl AsyncFnMut(Timestamp) -> Option<Timestamp>) -> Infallible {
     loop {
-        match pass(Timestamp::now()).await {
-            None => wake.woken().await,
-            Some(at) => {
+        match tokio::time::timeout(PATIENCE, pass(Timestamp::now())).await {
+            Err(_) => tracing::warn!("no end of a pass within {PATIENCE:?}; beginning anew"),
+            Ok(None) => wake.woken().await,
+            Ok(Some(at)) => {
                 let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
                 let _woken_or_due = tokio::time::timeout(wait, wake.woken()).await;
             }

@@ -11,6 +11,7 @@ use super::{has, without_nulls};
 #[case::null_needs_a_write_while_the_field_is_there(json!({"a": {"b": 1}}), json!({"a": {"b": null}}), false)]
 #[case::null_needs_no_write_when_the_field_is_gone(json!({"a": {}}), json!({"a": {"b": null}}), true)]
 #[case::null_below_a_missing_object_needs_no_write(json!({}), json!({"a": {"b": null}}), true)]
+#[case::an_empty_list_that_is_missing_needs_no_write(json!({}), json!({"a": []}), true)]
 #[case::lists_are_compared_whole(json!({"a": [1, 2]}), json!({"a": [1]}), false)]
 #[case::order_of_lists_counts(json!({"a": [1, 2]}), json!({"a": [2, 1]}), false)]
 #[case::items_of_lists_have_no_more_fields(json!({"a": [{"x": 1, "y": 2}]}), json!({"a": [{"x": 1}]}), false)]

@@ -1,0 +1,8 @@
+//! The reconcilers on a real API server, with the agents played by hand.
+
+#![cfg(test)]
+
+mod drain;
+mod render;
+mod rollout;
+mod world;

@@ -1,0 +1,79 @@
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use onlay_api::MachineConfigPool;
+use onlay_api::names::{RENDER_ERROR_ANNOTATION, SOURCES_ANNOTATION};
+use onlay_testkit::wait;
+use serde_json::json;
+
+use crate::world::{PATIENCE, World};
+
+#[tokio::test]
+async fn an_empty_pool_renders_empty_and_is_updated() {
+    let world = World::new().await;
+    world.pool("empty", json!({})).await;
+    let name = world.rendered("empty", |_| true).await;
+    assert!(name.starts_with("rendered-empty-"), "{name}");
+    let pool = world.columns("empty", "True False False 0 0 0 0").await;
+    assert_eq!(pool.status.unwrap().configuration.unwrap().name, name);
+}
+
+#[tokio::test]
+async fn machine_configs_become_one_configuration_with_its_sources() {
+    let world = World::new().await;
+    world.pool("sources", json!({})).await;
+    world.file("50-b", "sources", "/etc/b", "b").await;
+    world.file("50-a", "sources", "/etc/a", "a").await;
+    let name = world.rendered("sources", |sources| sources == ["50-a", "50-b"]).await;
+    let rendered = world.configs.get(&name).await.unwrap();
+    assert_eq!(rendered.metadata.annotations.unwrap()[SOURCES_ANNOTATION], r#"["50-a","50-b"]"#);
+    assert_eq!(rendered.metadata.owner_references.unwrap()[0].kind, "MachineConfigPool");
+    assert_eq!(rendered.spec.config["storage"]["files"].as_array().unwrap().len(), 2);
+    let tells_sources = |pool: &MachineConfigPool| {
+        let configuration = pool.status.as_ref().and_then(|status| status.configuration.as_ref());
+        configuration.is_some_and(|configuration| configuration.source.len() == 2)
+    };
+    world.see(&world.pools, "sources", "status with both sources", tells_sources).await;
+
+    world.configs.delete("50-b", &DeleteParams::default()).await.unwrap();
+    let other = world.rendered("sources", |sources| sources == ["50-a"]).await;
+    assert_ne!(name, other);
+}
+
+#[tokio::test]
+async fn a_deleted_rendered_configuration_is_made_again() {
+    let world = World::new().await;
+    world.pool("again", json!({})).await;
+    let name = world.rendered("again", |_| true).await;
+    let before = world.see(&world.configs, &name, "written", |_| true).await.metadata.uid;
+    world.configs.delete(&name, &DeleteParams::default()).await.unwrap();
+    world.see(&world.configs, &name, "made again", |config| config.metadata.uid != before).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_rendered_is_told_and_repairs_itself() {
+    let world = World::new().await;
+    world.pool("broken", json!({})).await;
+    world.file("50-good", "broken", "/etc/good", "1").await;
+    let good = world.rendered("broken", |sources| sources == ["50-good"]).await;
+    world.ignition("60-old", "broken", json!({"ignition": {"version": "2.2.0"}})).await;
+    let pool = world.columns("broken", "False False True 0 0 0 0").await;
+    let annotation = &pool.metadata.annotations.as_ref().unwrap()[RENDER_ERROR_ANNOTATION];
+    assert!(annotation.contains("60-old") && annotation.contains("2.2.0"), "{annotation}");
+    let status = pool.status.as_ref().unwrap();
+    let condition = status.conditions.iter().find(|each| each.type_ == "RenderDegraded").unwrap();
+    assert_eq!((condition.status.as_str(), &condition.message), ("True", annotation));
+    assert_eq!(pool.spec.configuration.as_ref().unwrap().name, good, "the target stays");
+
+    let events: Api<Event> = Api::namespaced(world.client.clone(), "default");
+    wait::until("an Event with the reason", PATIENCE, async || {
+        let told = events.list(&ListParams::default().fields("reason=RenderFailed")).await?;
+        Ok::<_, kube::Error>(told.iter().any(|event| event.note.as_ref() == Some(annotation)).then_some(()))
+    })
+    .await
+    .unwrap();
+
+    world.ignition("60-old", "broken", json!({"ignition": {"version": "3.2.0"}})).await;
+    let pool = world.columns("broken", "True False False 0 0 0 0").await;
+    assert!(!pool.metadata.annotations.unwrap_or_default().contains_key(RENDER_ERROR_ANNOTATION));
+}
