@@ -36,6 +36,13 @@ async fn converges(cluster: &Cluster, timeline: &Timeline, text: &str, reboots: 
     cluster.pool_is("worker", "Updated without the file", NODE * 2, |pool| updated(pool, 2)).await;
 }
 
+/// The deployment that worker-0 runs; `ostree=` of its command line changes whenever the boot entries are written.
+async fn deployment(cluster: &Cluster) -> String {
+    let status = cluster.on_node(WORKERS[0], "onlay-ostree status").await;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    status["booted"].as_str().unwrap().to_owned()
+}
+
 /// kill -9 of the agent on a node, by its process.
 async fn kill_agent(cluster: &Cluster, node: &str) {
     cluster.on_node(node, "pkill -9 -x onlayd || true").await;
@@ -99,18 +106,14 @@ async fn a_reboot_typed_by_hand_while_an_image_is_staged_boots_the_old_system() 
     // A budget that allows no eviction keeps the rollout at the drain, with the image staged and locked.
     cluster.apply(crate::cluster::held_workload()).await;
     cluster.kubectl(&["rollout", "status", "deployment/held", "--timeout=60s"]).await;
-    let booted = cluster.on_node(WORKERS[0], "cat /proc/cmdline").await;
+    let booted = deployment(&cluster).await;
     update(&cluster, "by hand\n").await;
     cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
     let before =
         cluster.on_node(WORKERS[0], "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; true").await;
     cluster.lab.node(WORKERS[0]).unwrap().reboot().await.unwrap();
     cluster.node_is(WORKERS[0], "Staged again", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
-    assert_eq!(
-        cluster.on_node(WORKERS[0], "cat /proc/cmdline").await,
-        booted,
-        "the old system boots; before: {before}"
-    );
+    assert_eq!(deployment(&cluster).await, booted, "the old system boots; before: {before}");
     cluster.kubectl(&["delete", "pdb,deployment", "held"]).await;
     converges(&cluster, &timeline, "by hand", 2).await;
 }
@@ -136,13 +139,13 @@ async fn an_image_whose_kubelet_cannot_start_comes_back_alone() {
         .apply(crate::cluster::layered("test", "FROM configs AS final\nRUN ln -sf /bin/false /usr/bin/kubelet\n"))
         .await;
     cluster.build_is("test", "Succeeded", crate::cluster::BUILD).await;
-    let booted = cluster.on_node(WORKERS[0], "cat /proc/cmdline").await;
+    let booted = deployment(&cluster).await;
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test=").await;
     let node =
         cluster.node_is(WORKERS[0], "RolledBack", NODE * 2, |node| phase(node) == Some(UpdatePhase::RolledBack)).await;
     let message = node.status.unwrap().onlay.unwrap().update.unwrap().message;
     assert!(message.contains("was not confirmed within 45 s of its boot"), "the reason is told: {message}");
-    assert_eq!(cluster.on_node(WORKERS[0], "cat /proc/cmdline").await, booted);
+    assert_eq!(deployment(&cluster).await, booted);
     cluster.pool_is("test", "Degraded", SOON, |pool| crate::cluster::pool_condition(pool, "Degraded") == "True").await;
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test-").await;
     cluster.pool_is("worker", "Updated with 2 machines", NODE, |pool| updated(pool, 2)).await;
