@@ -19,6 +19,7 @@ const PRESETS: [&str; 4] = [
     "/usr/local/lib/systemd/system-preset",
     "/usr/lib/systemd/system-preset",
 ];
+const NOTHING: &str = "/dev/null";
 const MAX_ALIASES: u8 = 8;
 
 /// Links by their path, with their targets.
@@ -46,7 +47,7 @@ impl Pass<'_> {
                 (Some(true), Some(true)) => self.shipped_links(name).map(Some),
                 (None, _) => Ok(None),
                 (Some(true), _) => self.links_to_enable(name).map(Some),
-                (Some(false), _) => self.disable(name).map(|()| None),
+                (Some(false), _) => self.disable(name).map(Some),
             });
             self.finish(name, done)?;
         }
@@ -188,16 +189,29 @@ impl Pass<'_> {
     }
 
     /// Removes every link to `unit` and to what its `Also=` names, whoever made it.
-    fn disable(&mut self, unit: &str) -> Result<(), Failure> {
+    ///
+    /// A link that only the image brings, which boots next, cannot be removed before it is there: until then a link to
+    /// nothing takes its place, since what lies in `/etc` wins when the image arrives.
+    fn disable(&mut self, unit: &str) -> Result<Links, Failure> {
         let mut names: BTreeSet<String> = self.with_also(unit)?.into_keys().collect();
         names.insert(unit.to_owned());
+        let mut placeholders = Links::new();
         for name in names {
-            for link in links_to(self.site.root, UNITS, &name)?.into_keys() {
-                self.unlink(&link);
+            if !self.is_booted_image() {
+                let coming = self.shipped_links(&name)?.into_keys();
+                placeholders.extend(coming.map(|link| (link, Utf8PathBuf::from(NOTHING))));
+            }
+            for (link, target) in links_to(self.site.root, UNITS, &name)? {
+                if target != NOTHING || !placeholders.contains_key(&link) {
+                    self.unlink(&link);
+                }
             }
         }
-        self.held.units.insert(unit.to_owned(), BTreeSet::new());
-        Ok(())
+        Ok(placeholders)
+    }
+
+    fn is_booted_image(&self) -> bool {
+        std::ptr::eq(self.site.root, self.site.image)
     }
 
     /// The links that `unit` has when nobody speaks of it: as a preset says, else as the base image shipped it.
@@ -208,7 +222,7 @@ impl Pass<'_> {
         };
         match preset {
             Some(true) => self.links_to_enable(unit),
-            Some(false) => self.disable(unit).map(|()| Links::new()),
+            Some(false) => self.disable(unit),
             None => self.shipped_links(unit),
         }
     }
@@ -291,7 +305,7 @@ impl Pass<'_> {
     /// Where unit files lie, most important first.
     fn unit_directories(&self) -> Vec<(&Root, &'static str)> {
         let mut directories = vec![(self.site.root, UNITS)];
-        if !std::ptr::eq(self.site.root, self.site.image) {
+        if !self.is_booted_image() {
             directories.push((self.site.image, SHIPPED_UNITS));
         }
         directories.extend(IMAGE_UNITS.map(|directory| (self.site.image, directory)));
@@ -338,7 +352,7 @@ fn links_to(tree: &Root, directory: &str, unit: &str) -> Result<Links, Failure> 
 }
 
 fn is_mask(tree: &Root, path: &Utf8Path) -> Result<bool, Failure> {
-    Ok(tree.read_link(path)?.is_some_and(|target| target == "/dev/null"))
+    Ok(tree.read_link(path)?.is_some_and(|target| target == NOTHING))
 }
 
 fn text(bytes: Vec<u8>) -> String {

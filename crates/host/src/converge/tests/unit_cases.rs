@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::Machine;
-use crate::converge::{Site, converge, install_unit};
+use crate::converge::{Site, converge, install_unit, look};
 use crate::record::Record;
 
 const AUTOFS: &str = "[Service]\nExecStart=/usr/sbin/automount\n[Install]\nWantedBy=multi-user.target\n";
@@ -29,6 +29,21 @@ fn a_unit_that_only_the_next_image_has_is_enabled_by_its_file_there() {
     let outcome = converge(site, &booted.unit("autofs.service", None, Some(true))).unwrap();
     assert_eq!((outcome.failed.len(), outcome.ignored.len()), (0, 0));
     assert_eq!(booted.target(WANTED).as_deref(), Some("/usr/lib/systemd/system/autofs.service"));
+}
+
+#[test]
+fn a_unit_that_only_the_next_image_ships_enabled_is_disabled_before_it_boots() {
+    let (booted, next) = (Machine::new(&[]), shipped());
+    next.put(&format!("usr/{WANTED}"), "-> /lib/systemd/system/autofs.service");
+    let record = booted.unit("autofs.service", None, Some(false));
+    let site = Site { image: &next.root, ..booted.site() };
+    assert_eq!(converge(site, &record).unwrap().changed.len(), 1);
+    assert_eq!(booted.target(WANTED).as_deref(), Some("/dev/null"), "the merge keeps what lies in /etc");
+    assert!(look(site, &record).unwrap().is_clean());
+    booted.put("usr/lib/systemd/system/autofs.service", AUTOFS);
+    booted.put(&format!("usr/{WANTED}"), "-> /lib/systemd/system/autofs.service");
+    booted.converge_all(&record);
+    assert!(!booted.exists(WANTED));
 }
 
 #[test]
