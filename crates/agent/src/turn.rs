@@ -89,7 +89,7 @@ impl Turns {
             self.failure = None;
         }
         let told = self.tell(&sight, &decision).await;
-        let past_permit = sight.observed.journal.as_ref().is_some_and(Journal::is_unlocked);
+        let past_permit = sight.observed.journal.as_ref().is_some_and(Journal::is_past_permit);
         if let Err(error) = told {
             tracing::warn!(past_permit, "{}", with_causes(&error));
             if !past_permit {

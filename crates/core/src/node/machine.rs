@@ -84,6 +84,11 @@ impl Journal {
         Self { target, from, boot_id, done: None, needs: Needs::Unknown, deployment: None, attempts: 0 }
     }
 
+    /// Whether the permit to disrupt was used: the node is out of service, and goes on without asking again.
+    pub fn is_past_permit(&self) -> bool {
+        self.done >= Some(Step::Converge)
+    }
+
     /// Whether the next shutdown boots the target, or the last one was meant to.
     pub fn is_unlocked(&self) -> bool {
         self.done >= Some(Step::Unlock)

@@ -16,7 +16,7 @@ use onlay_api::reference::NameReference;
 
 use super::drain::{DrainOrder, DrainPlan, DrainView, PodRef, could_run_on, plan};
 use super::health::cordon_mark;
-use super::stand::{Stand, stuck_at};
+use super::stand::{Stand, is_midway, stuck_at};
 use super::target::Target;
 use super::views::{NodeView, Views};
 use super::wait::{Drain, WaitReason};
@@ -182,9 +182,10 @@ fn spec(view: &NodeView<'_>, target: &Target, permit: Permit) -> MachineConfigNo
 }
 
 fn cordon(view: &NodeView<'_>, scheduling: Scheduling, now: Timestamp) -> Option<Cordon> {
+    let is_midway = view.state.is_some_and(is_midway);
     match scheduling {
         Scheduling::Away => Some(Cordon::Cordon { mark: cordon_mark(now) }),
-        Scheduling::Back if view.health.cordoned_by_us && view.health.ready => Some(Cordon::Uncordon),
+        Scheduling::Back if view.health.cordoned_by_us && view.health.ready && !is_midway => Some(Cordon::Uncordon),
         _ => None,
     }
 }

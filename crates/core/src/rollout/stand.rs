@@ -1,6 +1,7 @@
 //! Where one node stands on the way to its target.
 
 use jiff::{SignedDuration, Timestamp};
+use onlay_api::conditions::{NodeConditionType, is_true};
 use onlay_api::machine_config_node::{MachineConfigNode, Needs, Permit, Update, UpdatePhase};
 
 use super::health::Health;
@@ -43,6 +44,7 @@ pub fn stand(
     let update = report.update.as_ref();
     if let Some(phase) = in_flight(state, update)
         && !is_stuck(health, now)
+        && !wants_another_target(state, phase, target)
     {
         return Stand::InFlight(WaitReason::Update(phase));
     }
@@ -84,6 +86,25 @@ fn progress(update: &Update) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
+/// Whether an update cannot be applied, so that another target is what helps.
+///
+/// Before the reboot the agent can undo what it has applied; after it, the update ends one way or the other.
+fn wants_another_target(state: &MachineConfigNode, phase: UpdatePhase, target: &Result<Target, WaitReason>) -> bool {
+    let conditions = state.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    phase == UpdatePhase::Applying
+        && is_true(conditions, NodeConditionType::NodeDegraded)
+        && target.as_ref().is_ok_and(|target| !target.is_asked_by(&state.spec))
+}
+
+/// Whether the agent is in the middle of an update, or stopped there.
+pub fn is_midway(state: &MachineConfigNode) -> bool {
+    let update = state.status.as_ref().and_then(|status| status.onlay.as_ref()?.update.as_ref());
+    update.is_some_and(|update| {
+        use UpdatePhase::{Applying, Failed, Rebooting, Verifying};
+        matches!(update.phase, Applying | Rebooting | Verifying | Failed)
+    })
+}
+
 /// The phase of an update that the node was let into and that has not ended.
 ///
 /// A permit to disrupt is never taken back: the agent may act on it at any moment, before it can say so.
@@ -110,5 +131,10 @@ pub fn stuck_at(health: Health) -> Option<Timestamp> {
 
 /// Whether the newest update has not touched what the node runs, or has brought the node there.
 fn leaves_alone(update: &Update, of_target: bool) -> bool {
-    if of_target { update.phase == UpdatePhase::Done } else { update.phase != UpdatePhase::Failed }
+    use UpdatePhase::{Done, Preparing, RolledBack, Staged};
+    match update.phase {
+        Done => true,
+        Preparing | Staged | RolledBack => !of_target,
+        _ => false,
+    }
 }

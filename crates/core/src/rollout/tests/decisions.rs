@@ -1,6 +1,6 @@
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::NodeSpec;
-use onlay_api::conditions::NodeConditionType;
+use onlay_api::conditions::{NodeConditionType, set};
 use onlay_api::machine_config_node::{Permit, UpdatePhase};
 use onlay_api::names::{DESIRED_CONFIG_ANNOTATION, REASON_ANNOTATION, STATE_ANNOTATION};
 use rstest::rstest;
@@ -168,6 +168,20 @@ fn a_failed_node_stays_as_it_is_and_is_tried_again_with_another_target() {
     assert_eq!(decision.notes[0].reason, "UpdateFailed");
     cluster.target("worker", "rendered-worker-fixed");
     assert_eq!(permit(&cluster.node_decision("a")), Permit::Stage);
+}
+
+#[test]
+fn an_update_that_cannot_be_applied_makes_way_for_another_target() {
+    let mut cluster = staged().updating("a", NEW, Permit::Disrupt, UpdatePhase::Applying).cordoned("a");
+    let conditions = &mut cluster.states.get_mut("a").unwrap().status.as_mut().unwrap().conditions;
+    set(conditions, NodeConditionType::NodeDegraded, true, "UpdateFailed", "/etc/x is a directory", now(), None);
+    let same = cluster.node_decision("a");
+    assert_eq!((permit(&same), same.wait), (Permit::Disrupt, Some(WaitReason::Update(UpdatePhase::Applying))));
+    assert_eq!(same.mirror[REASON_ANNOTATION].as_deref(), Some("/etc/x is a directory"));
+    cluster.target("worker", "rendered-worker-fixed");
+    let other = cluster.node_decision("a");
+    assert_eq!((permit(&other), desired(&other)), (Permit::Stage, "rendered-worker-fixed"));
+    assert_eq!(other.cordon, None, "the node is not in order before the agent has undone what it applied");
 }
 
 #[test]

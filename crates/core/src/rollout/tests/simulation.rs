@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use onlay_api::conditions::{NodeConditionType, set};
 use onlay_api::machine_config_node::{
     MachineConfigNode, MachineConfigNodeSpec, Needs, Permit, StatusConfigImage, StatusConfigVersion, Update,
     UpdatePhase,
@@ -62,6 +63,8 @@ struct Agent {
     /// The spec that it has seen.
     seen: Option<MachineConfigNodeSpec>,
     fault: Option<UpdatePhase>,
+    /// What is applied cannot be applied; only another target helps.
+    stuck: bool,
 }
 
 /// One write of the controller.
@@ -108,7 +111,7 @@ impl World {
             let name = format!("n{index}");
             cluster = cluster.node(&name, "worker", "rendered-worker-0");
             let running = ("rendered-worker-0".to_owned(), BASE.to_owned());
-            agents.insert(name.clone(), Agent { running, update: None, seen: None, fault: None });
+            agents.insert(name.clone(), Agent { running, update: None, seen: None, fault: None, stuck: false });
             cluster.drains.insert(name, DrainView::default());
         }
         let (taken, budgets, pools_then) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
@@ -205,7 +208,9 @@ impl World {
             },
             NodeWrite::Conditions => {
                 if let Some(state) = self.cluster.states.get_mut(name) {
-                    state.status.get_or_insert_default().conditions.clone_from(decision.conditions.as_ref().unwrap());
+                    let conditions = &mut state.status.get_or_insert_default().conditions;
+                    conditions.retain(|each| each.type_ == "NodeDegraded");
+                    conditions.extend(decision.conditions.iter().flatten().cloned());
                 }
             }
             NodeWrite::Spec => {
@@ -287,19 +292,27 @@ impl World {
         let permit = seen.onlay.permit;
         let is_same =
             |update: &Update| update.config == seen.config_version.desired && Some(&update.image) == image.as_ref();
+        if agent.stuck {
+            if !agent.update.as_ref().is_some_and(is_same) {
+                (agent.stuck, agent.update) = (false, None);
+            }
+            return;
+        }
         let ends = agent.fault.filter(|fault| Some(*fault) == before).and(agent.fault.take());
         match (agent.update.clone(), before) {
             (Some(mut update), Some(phase @ (Preparing | Applying | Rebooting | Verifying)))
                 if phase != Preparing || (is_same(&update) && permit != Permit::Hold) =>
             {
                 update.phase = match (phase, ends) {
-                    (Preparing | Applying, Some(_)) => Failed,
+                    (Preparing | Rebooting, Some(_)) => Failed,
+                    (Applying, Some(_)) => Applying,
                     (_, Some(_)) => RolledBack,
                     (Preparing, None) => Staged,
                     (Applying, None) => Rebooting,
                     (Rebooting, None) => Verifying,
                     _ => Done,
                 };
+                agent.stuck = phase == Applying && update.phase == Applying;
                 if update.phase == Done {
                     agent.running = (update.config.clone(), update.image.clone());
                 }
@@ -346,6 +359,7 @@ impl World {
         report(state).adopted_image = Some(BASE.to_owned());
         report(state).update.clone_from(&agent.update);
         let status = state.status.as_mut().unwrap();
+        set(&mut status.conditions, NodeConditionType::NodeDegraded, agent.stuck, "Reason", "", self.now, None);
         status.config_version = Some(StatusConfigVersion { current: Some(agent.running.0.clone()), desired });
         status.config_image =
             Some(StatusConfigImage { current_image: Some(agent.running.1.clone()), desired_image: None });

@@ -148,9 +148,9 @@ proptest! {
         let expected = reached(&after);
         for changes in 0.. {
             let machine = machine();
-            machine.converge(&record(&machine, &before));
+            converge(machine.site(), &record(&machine, &before)).unwrap();
             let finished = killed(&machine, &after, changes);
-            machine.converge(&record(&machine, &after));
+            converge(machine.site(), &record(&machine, &after)).unwrap();
             prop_assert_eq!(tree(&machine), expected.clone(), "killed after {} changes", changes);
             if finished {
                 break;
@@ -164,7 +164,8 @@ proptest! {
             let machine = machine();
             let before = tree(&machine);
             let finished = killed(&machine, &asked, changes);
-            machine.converge_all(&Record::default());
+            let outcome = converge(machine.site(), &Record::default()).unwrap();
+            prop_assert_eq!(outcome.failed, vec![]);
             prop_assert_eq!(tree(&machine), before, "killed after {} changes", changes);
             if finished {
                 break;
