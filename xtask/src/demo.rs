@@ -6,6 +6,7 @@ pub mod report;
 use crate::{Outcome, run};
 use kube::api::Api;
 use onlay_api::{MachineConfigNode, MachineConfigPool};
+use onlay_testkit::lab::Options;
 use onlay_testkit::timeline::{Moment, Timeline};
 use onlay_testkit::{Lab, Progress, install, wait};
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub struct Told {
 /// `cargo xtask demo`
 pub fn run(_arguments: &Arguments) -> Outcome {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let told = story(&Progress::stderr()).await?;
+        let told = story(&Options::from_environment()?, &Progress::stderr()).await?;
         println!("\n{}", report::table(&told.nodes, &told.moments));
         println!("{}", report::proof(&told.lab, &told.nodes, &told.image).await?);
         println!("{}", report::next(&told.lab)?);
@@ -44,8 +45,8 @@ pub fn run(_arguments: &Arguments) -> Outcome {
 }
 
 /// Brings the lab up, installs onlay, applies the example, and moves the workers into its pool.
-pub async fn story(progress: &Progress) -> Result<Told, Box<dyn std::error::Error>> {
-    let lab = Lab::up(progress).await?;
+pub async fn story(options: &Options, progress: &Progress) -> Result<Told, Box<dyn std::error::Error>> {
+    let lab = Lab::up_with(options, progress).await?;
     install::onlay(&lab, progress).await?;
     install::example_secrets(&lab).await?;
     begin_anew(&lab).await?;

@@ -5,6 +5,7 @@ use std::process::Command as Program;
 
 use onlay_testkit::lab::{self, Options};
 use onlay_testkit::node::Node;
+use onlay_testkit::programs::Profile;
 use onlay_testkit::status::Status;
 use onlay_testkit::{Lab, Layout, Progress};
 
@@ -49,7 +50,7 @@ pub fn run(command: Command) -> Outcome {
     let progress = Progress::stderr();
     match command {
         Command::Up { workers } => {
-            runtime.block_on(Lab::up_with(&Options { layout, workers }, &progress))?;
+            runtime.block_on(Lab::up_with(&Options { layout, workers, profile: Profile::default() }, &progress))?;
         }
         Command::Down => runtime.block_on(lab::down(&layout, &progress))?,
         Command::Status => return status(&runtime.block_on(Status::observe(&layout))?),

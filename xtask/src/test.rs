@@ -66,7 +66,9 @@ fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
     if !arguments.fast {
         checks.push((
             "tests in the lab",
-            Box::new(|| tests(Command::new("cargo").args(["test", "--package=onlay-e2e", "--", "--test-threads=1"]))),
+            Box::new(|| {
+                tests(Command::new("cargo").args(["test", "--workspace", "--test=lab", "--", "--test-threads=1"]))
+            }),
         ));
     }
     checks

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::buildah::{Buildah, BuildahError};
 use crate::fingerprint::{Fingerprint, FingerprintError};
-use crate::programs::{ImagePrograms, ProgramsError};
+use crate::programs::{ImagePrograms, Profile, ProgramsError};
 use crate::rootfs::{self, RootfsError};
 use crate::{Layout, Progress, registry};
 
@@ -51,8 +51,8 @@ pub struct Images {
 }
 
 /// Builds the programs and the images that are not in the cache, and pushes what is not in the registry.
-pub async fn ensure(layout: &Layout, progress: &Progress) -> Result<Images, ImagesError> {
-    let programs = ImagePrograms::ensure(progress).await?;
+pub async fn ensure(layout: &Layout, profile: Profile, progress: &Progress) -> Result<Images, ImagesError> {
+    let programs = ImagePrograms::ensure(profile, progress).await?;
     let archive = rootfs::ensure(layout, progress, "container-rootfs", &PACKAGES.map(str::to_owned)).await?;
     let buildah = Buildah::new(layout);
     let base = format!("localhost/onlay-lab/debian:{}", Fingerprint::default().text(archive.as_str()).name());

@@ -47,7 +47,7 @@ pub enum InstallError {
 
 /// Builds the images, applies definitions and overlay, and waits until everything runs.
 pub async fn onlay(lab: &Lab, progress: &Progress) -> Result<(), InstallError> {
-    let images = images::ensure(lab.layout(), progress).await?;
+    let images = images::ensure(lab.layout(), lab.profile(), progress).await?;
     let kubectl = lab.kubectl()?;
     let deploy = source().join("deploy");
     progress.step("kubectl apply -k deploy/crds", crds(&kubectl, &deploy)).await?;

@@ -20,7 +20,7 @@ use crate::node::{self, Node, NodeError};
 use crate::packages::{self, PackagesError};
 use crate::pki::{Pki, PkiError};
 use crate::process::{self, ProcessError};
-use crate::programs::{Programs, ProgramsError};
+use crate::programs::{Profile, Programs, ProgramsError};
 use crate::registry::{self, RegistryError};
 use crate::teardown::{self, TeardownError};
 use crate::wait::TimedOut;
@@ -100,12 +100,14 @@ pub struct Options {
     pub layout: Layout,
     /// How many workers there are at least, besides `cp-0`.
     pub workers: u8,
+    /// How the programs under test are built.
+    pub profile: Profile,
 }
 
 impl Options {
-    /// Two workers, in the places that the environment names.
+    /// Two workers with debug builds, in the places that the environment names.
     pub fn from_environment() -> Result<Self, LayoutError> {
-        Ok(Self { layout: Layout::from_environment()?, workers: 2 })
+        Ok(Self { layout: Layout::from_environment()?, workers: 2, profile: Profile::default() })
     }
 }
 
@@ -114,6 +116,7 @@ pub struct Lab {
     layout: Layout,
     assets: Assets,
     pki: Pki,
+    profile: Profile,
 }
 
 impl Lab {
@@ -133,27 +136,24 @@ impl Lab {
         progress.step("network", network::up(layout)).await?;
         let (assets, programs, ()) = futures::try_join!(
             Assets::ensure(layout, progress).err_into::<LabError>(),
-            Programs::ensure(progress).err_into(),
+            Programs::ensure(options.profile, progress).err_into(),
             progress.step("registry", registry::start(layout, &pki)).err_into(),
         )?;
-        let lab = Self { layout: layout.clone(), assets, pki };
+        let lab = Self { layout: layout.clone(), assets, pki, profile: options.profile };
         let names = lab.names(options.workers);
         let (client, ()) = futures::try_join!(lab.control_plane(progress), lab.install(&names, &programs, progress))?;
         try_join_all(names.iter().map(|name| lab.start(&client, name, progress))).await?;
         Ok(lab)
     }
 
-    /// The usual lab of this machine, which is up already.
-    pub async fn open(progress: &Progress) -> Result<Self, LabError> {
-        let layout = Layout::from_environment()?;
-        client::from_file(&layout.kubeconfig()).await?;
-        let assets = Assets::ensure(&layout, progress).await?;
-        Ok(Self { pki: Pki::ensure(&layout.pki())?, assets, layout })
-    }
-
     /// Where the lab keeps its things.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// How the programs under test are built.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The lab's certificate authority.
@@ -199,7 +199,7 @@ impl Lab {
     }
 
     async fn control_plane(&self, progress: &Progress) -> Result<Client, LabError> {
-        let Self { layout, assets, pki } = self;
+        let Self { layout, assets, pki, .. } = self;
         let client = progress.step("control plane", control_plane::up(layout, assets, pki)).await?;
         let dns = progress.step("DNS", dns::up(layout, assets, pki, &client));
         let controllers = progress.step("controllers", control_plane::controllers_work(&client));

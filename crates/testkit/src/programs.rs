@@ -13,6 +13,16 @@ pub struct ProgramsError {
     source: CommandError,
 }
 
+/// How the programs under test are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// As tests are, with the checks of a debug build: most objects are there already.
+    #[default]
+    Debug,
+    /// As they are shipped, for figures.
+    Release,
+}
+
 /// What nodes need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programs {
@@ -22,15 +32,15 @@ pub struct Programs {
 
 impl Programs {
     /// Builds them; less than a second when nothing has changed.
-    pub async fn ensure(progress: &Progress) -> Result<Self, ProgramsError> {
+    pub async fn ensure(profile: Profile, progress: &Progress) -> Result<Self, ProgramsError> {
         let what = "the programs of nodes (onlay-ostree, onlay-lab-node)";
         let work = async {
-            cargo(&["build", "--release", "--package=onlay-ostree"]).await?;
-            // The supervisor is built as this library is, whose objects are there already.
-            cargo(&["build", "--package=onlay-testkit", "--bin=onlay-lab-node"]).await
+            build(profile, "onlay-ostree").await?;
+            // The supervisor is part of the lab, and built as this library is.
+            build(Profile::Debug, "onlay-lab-node").await
         };
         progress.step(&format!("built {what}"), work).await.map_err(|source| ProgramsError { what, source })?;
-        Ok(Self { ostree: built("release/onlay-ostree"), supervisor: built("debug/onlay-lab-node") })
+        Ok(Self { ostree: profile.built("onlay-ostree"), supervisor: Profile::Debug.built("onlay-lab-node") })
     }
 
     /// The image backend of plain ostree hosts, `onlay-ostree`.
@@ -55,30 +65,42 @@ pub struct ImagePrograms {
 
 impl ImagePrograms {
     /// Builds them; less than a second when nothing has changed.
-    pub async fn ensure(progress: &Progress) -> Result<Self, ProgramsError> {
+    pub async fn ensure(profile: Profile, progress: &Progress) -> Result<Self, ProgramsError> {
         let what = "the programs of images (onlayd, onlay-guard)";
         let work = async {
-            cargo(&["build", "--release", "--package=onlayd"]).await?;
-            // Only the last link is static: the objects of other crates are shared with the other programs.
-            let link = ["--", "-C", "target-feature=+crt-static"];
-            cargo(&[&["rustc", "--release", "--package=onlay-guard", "--bin=onlay-guard"], &link[..]].concat()).await
+            build(profile, "onlayd").await?;
+            // Only the last link is static: the objects of other crates are those of any program.
+            let guard = ["--package=onlay-guard", "--bin=onlay-guard", "--", "-C", "target-feature=+crt-static"];
+            cargo("rustc", profile, &guard).await
         };
         progress.step(&format!("built {what}"), work).await.map_err(|source| ProgramsError { what, source })?;
-        Ok(Self { onlayd: built("release/onlayd"), guard: built("release/onlay-guard") })
+        Ok(Self { onlayd: profile.built("onlayd"), guard: profile.built("onlay-guard") })
     }
 }
 
-async fn cargo(words: &[&str]) -> Result<(), CommandError> {
-    let (verb, rest) = words.split_first().unwrap_or((&"build", &[]));
+impl Profile {
+    /// Where cargo puts a program.
+    fn built(self, program: &str) -> Utf8PathBuf {
+        let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+        let directory = match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        };
+        workspace().join(target).join(directory).join(program)
+    }
+}
+
+/// Builds one program with the features of the whole workspace, as the tests are: crates are compiled once.
+async fn build(profile: Profile, program: &str) -> Result<(), CommandError> {
+    cargo("build", profile, &["--workspace", "--bin", program]).await
+}
+
+async fn cargo(verb: &str, profile: Profile, words: &[&str]) -> Result<(), CommandError> {
     let mut cargo = command(&[option_env!("CARGO").unwrap_or("cargo"), verb, "--quiet"]);
-    command::output(cargo.args(rest).current_dir(workspace())).await.map(drop)
+    cargo.args((profile == Profile::Release).then_some("--release")).args(words).current_dir(workspace());
+    command::output(&mut cargo).await.map(drop)
 }
 
 fn workspace() -> &'static Utf8Path {
     Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-fn built(program: &str) -> Utf8PathBuf {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    workspace().join(target).join(program)
 }

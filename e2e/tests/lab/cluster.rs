@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use onlay_api::{ConditionStatus, MachineConfigNode, MachineConfigPool, MachineOSBuild};
-use onlay_testkit::{Kubectl, Lab, Progress, install, wait};
+use onlay_testkit::wait::TimedOut;
+use onlay_testkit::{Kubectl, Lab, Progress, install, lab, wait};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -31,15 +32,24 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster in which nothing of earlier tests is left: two workers in the pool `worker`, everything Updated.
     pub async fn fresh() -> Self {
-        let progress = Progress::stderr();
-        let lab = Lab::up(&progress).await.unwrap();
-        install::onlay(&lab, &progress).await.unwrap();
-        let cluster = Self { client: lab.client().await.unwrap(), kubectl: lab.kubectl().unwrap(), lab };
-        cluster.clean_up().await;
+        let cluster = Self::up().await;
+        let Err(left) = cluster.clean_up().await else { return cluster };
+        // Only a failed test leaves a cluster like this; it has told its own story.
+        eprintln!("the lab is made anew, since an earlier test left it broken: {left}");
+        lab::down(cluster.lab.layout(), &Progress::stderr()).await.unwrap();
+        let cluster = Self::up().await;
+        cluster.clean_up().await.unwrap();
         cluster
     }
 
-    async fn clean_up(&self) {
+    async fn up() -> Self {
+        let progress = Progress::stderr();
+        let lab = Lab::up(&progress).await.unwrap();
+        install::onlay(&lab, &progress).await.unwrap();
+        Self { client: lab.client().await.unwrap(), kubectl: lab.kubectl().unwrap(), lab }
+    }
+
+    async fn clean_up(&self) -> Result<(), TimedOut> {
         self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
@@ -57,7 +67,7 @@ impl Cluster {
         self.kubectl(&["delete", "deployment,pdb", "--all", "-n", "default", "--ignore-not-found"]).await;
         self.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
         install::example_secrets(&self.lab).await.unwrap();
-        self.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
+        self.wait_for_pool("worker", "Updated with 2 machines", NODE, |pool| updated(pool, 2)).await.map(drop)
     }
 
     /// Runs kubectl; a failure fails the test with what kubectl said.
@@ -88,13 +98,22 @@ impl Cluster {
         deadline: Duration,
         wanted: impl Fn(&MachineConfigPool) -> bool,
     ) -> MachineConfigPool {
+        self.wait_for_pool(name, words, deadline, wanted).await.unwrap()
+    }
+
+    async fn wait_for_pool(
+        &self,
+        name: &str,
+        words: &str,
+        deadline: Duration,
+        wanted: impl Fn(&MachineConfigPool) -> bool,
+    ) -> Result<MachineConfigPool, TimedOut> {
         let pools = Api::<MachineConfigPool>::all(self.client.clone());
         wait::until(&format!("pool {name} to be {words}"), deadline, async || {
             let pool = pools.get(name).await.map_err(|error| error.to_string())?;
             if wanted(&pool) { Ok(Some(pool)) } else { Err(json!(pool.status).to_string()) }
         })
         .await
-        .unwrap()
     }
 
     /// Waits until a MachineConfigNode is as `wanted` says.
