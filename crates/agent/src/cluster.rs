@@ -31,6 +31,14 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<RenderError>,
     },
+    /// The object is another one of the same name.
+    #[error(
+        "failed to write the status of machineconfignode {name}: it was deleted and made again since it was last seen"
+    )]
+    Recreated {
+        /// The object.
+        name: String,
+    },
     /// A secret that is no docker config.
     #[error("failed to read secret {name}: it has no key .dockerconfigjson")]
     Secret {
@@ -87,20 +95,44 @@ impl Cluster {
         Ok(config.ok_or_else(|| Error::Secret { name: name.to_owned() })?.0)
     }
 
-    /// Writes the agent's part of the status, unless it is there already.
+    /// Writes the agent's part of the status.
+    ///
+    /// The API server does not compare the uid of a status with that of the stored object, so the resource version guards
+    /// against writing about a node of the same name that has come since.
     pub async fn publish(&self, known: &MachineConfigNode, status: &MachineConfigNodeStatus) -> Result<(), Error> {
+        let doing = "write the status of machineconfignode";
+        let mut version = known.metadata.resource_version.clone();
+        loop {
+            match self.write(version.as_deref(), status).await {
+                Err(kube::Error::Api(answer)) if answer.is_conflict() => {
+                    let now = self.nodes().get(&self.node).await;
+                    let now = now.map_err(|source| api("get machineconfignode", &self.node, source))?;
+                    if now.metadata.uid != known.metadata.uid {
+                        return Err(Error::Recreated { name: self.node.clone() });
+                    }
+                    version = now.metadata.resource_version;
+                }
+                written => return written.map_err(|source| api(doing, &self.node, source)),
+            }
+        }
+    }
+
+    /// Writes the status if the object still has this resource version.
+    async fn write(&self, version: Option<&str>, status: &MachineConfigNodeStatus) -> Result<(), kube::Error> {
         let patch = json!({
             "apiVersion": "machineconfiguration.openshift.io/v1",
             "kind": "MachineConfigNode",
-            "metadata": {"name": self.node, "uid": known.metadata.uid},
+            "metadata": {"name": self.node, "resourceVersion": version},
             "status": status,
         });
         let params = PatchParams::apply(names::AGENT_MANAGER).force();
-        let written = self.nodes().patch_status(&self.node, &params, &Patch::Apply(&patch)).await;
-        written.map(drop).map_err(|source| api("write the status of machineconfignode", &self.node, source))
+        self.nodes().patch_status(&self.node, &params, &Patch::Apply(&patch)).await.map(drop)
     }
 }
 
 fn api(doing: &'static str, name: &str, source: kube::Error) -> Error {
     Error::Api { doing, name: name.to_owned(), source: Box::new(source) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use crate::cluster::{
     BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, file, layered, machine_config, pool, pool_condition, updated,
 };
+use onlay_testkit::Pki;
 use onlay_testkit::timeline::Timeline;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -37,27 +38,54 @@ async fn stranger(cluster: &Cluster) {
 #[tokio::test]
 async fn a_build_that_cannot_succeed_says_why(#[case] bad: Value, #[case] words: &[&str]) {
     let cluster = Cluster::fresh().await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
     stranger(&cluster).await;
     cluster.apply(pool("test")).await;
+    fails_then_succeeds(&cluster, &bad, words, async || cluster.apply(layered("test", GOOD)).await).await;
+}
+
+#[tokio::test]
+async fn a_base_image_that_is_no_ostree_image_is_named() {
+    let cluster = Cluster::fresh().await;
+    let image = "jsonpath={.spec.template.spec.containers[0].image}";
+    let plain = cluster.kubectl(&["get", "deployment", "onlay-controller", "-n", NAMESPACE, "-o", image]).await;
+    cluster.apply(pool("test")).await;
+    cluster.apply(machine_config("60-test-base", "test", json!({"osImageURL": plain}))).await;
+    let repair = async || drop(cluster.kubectl(&["delete", "mc", "60-test-base"]).await);
+    fails_then_succeeds(&cluster, &layered("test", GOOD), &[&plain, "ostree"], repair).await;
+}
+
+#[tokio::test]
+async fn a_registry_whose_authority_is_not_known_is_named() {
+    let cluster = Cluster::fresh().await;
+    let authority = |pem: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "registry-ca", "namespace": NAMESPACE},
+            "data": {"ca.crt": pem},
+        })
+    };
+    let stranger = Pki::ensure(&cluster.lab.layout().state().join("stranger")).unwrap();
+    cluster.apply(authority(stranger.ca_pem())).await;
+    cluster.apply(pool("test")).await;
+    let repair = async || cluster.apply(authority(cluster.lab.pki().ca_pem())).await;
+    let words = ["10.223.0.1:5000", "is not trusted", "ConfigMap"];
+    fails_then_succeeds(&cluster, &layered("test", GOOD), &words, repair).await;
+}
+
+/// Applies a MachineOSConfig that cannot be built for pool `test`, sees it explained, repairs it, and sees it built.
+async fn fails_then_succeeds(cluster: &Cluster, bad: &Value, words: &[&str], repair: impl AsyncFnOnce()) {
+    let timeline = Timeline::start(&cluster.client, |_| {});
     cluster.apply(bad).await;
     let degraded = cluster
         .pool_is("test", "ImageBuildDegraded", BUILD, |pool| pool_condition(pool, "ImageBuildDegraded") == "True")
         .await;
-    let message = degraded
-        .status
-        .unwrap()
-        .conditions
-        .into_iter()
-        .find(|known| known.type_ == "ImageBuildDegraded")
-        .unwrap()
-        .message;
+    let conditions = degraded.status.unwrap().conditions;
+    let message = conditions.into_iter().find(|known| known.type_ == "ImageBuildDegraded").unwrap().message;
     for word in words {
         assert!(message.contains(word), "{word:?} is missing in: {message}");
     }
     cluster.event("MachineOSConfig", "test", words[0]).await;
     assert_eq!(timeline.moments(), [], "no node is touched");
-    cluster.apply(layered("test", GOOD)).await;
+    repair().await;
     cluster.build_is("test", "Succeeded", BUILD).await;
     cluster
         .pool_is("test", "Updated and not Degraded", SOON, |pool| {

@@ -9,4 +9,5 @@ mod cluster;
 mod faults;
 mod page;
 mod pause;
+mod pools;
 mod story;
