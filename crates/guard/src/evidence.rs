@@ -1,39 +1,98 @@
-//! What a person needs to see about a boot that went wrong: failed units and the end of their journals.
+//! What a person needs to see about a boot that nobody vouched for: which units are not well, and what they wrote last.
+//!
+//! The text becomes part of a condition's message, where it stands in one line. It is kept far below what such a message
+//! may hold (32768 characters), since the message of a node is repeated in its other conditions and in its pool's.
 
-/// The unit whose journal is always of interest.
-const KUBELET: &str = "kubelet.service";
+use onlay_host::command::{self, Run};
+use onlay_host::systemd::{self, UnitState};
+
+/// The unit that is always of interest, and whose journal is always quoted.
+pub const KUBELET: &str = "kubelet.service";
+/// The container runtimes that a kubelet may need; a machine has one of them.
+pub const RUNTIMES: [&str; 2] = ["containerd.service", "crio.service"];
 /// Seconds that a tool may take: the way back does not wait for its description.
 const PATIENCE: &str = "10";
-const MOST_UNITS: usize = 5;
-const MOST_LINES: usize = 12;
-const MOST_CHARACTERS: usize = 240;
+/// How many units that are not well are named, beside the kubelet and its runtime.
+const MOST_UNITS: usize = 3;
+/// How many lines of the kubelet's journal are quoted, and of any other unit's.
+const MOST_LINES: (usize, usize) = (5, 2);
+const MOST_CHARACTERS: usize = 200;
 
-/// The command that lists failed units.
-pub const LIST_FAILED: [&str; 7] =
-    ["timeout", PATIENCE, "systemctl", "list-units", "--failed", "--plain", "--no-legend"];
+/// The same programs, each killed when it takes too long.
+pub struct Bounded<'a, R>(pub &'a R);
 
-/// The command that shows the end of a unit's journal of this boot.
-pub fn tail_command(unit: &str) -> Vec<String> {
-    let lines = MOST_LINES.to_string();
-    let journalctl = ["journalctl", "--boot", "--no-pager", "--output=cat", "--lines", &lines, "--unit", unit];
-    ["timeout", PATIENCE].into_iter().chain(journalctl).map(String::from).collect()
-}
-
-/// The units to show: the kubelet, then the failed ones in the answer of [`LIST_FAILED`]; not more than a few.
-pub fn units(failed: &str) -> Vec<String> {
-    let names = failed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != KUBELET);
-    std::iter::once(KUBELET).chain(names).take(MOST_UNITS).map(String::from).collect()
-}
-
-/// A unit's last lines, quoted under its name; long lines are cut, and silence is told as such.
-pub fn quote(unit: &str, journal: &str) -> String {
-    let lines: Vec<&str> = journal.lines().filter(|line| !line.trim().is_empty()).collect();
-    let end = &lines[lines.len().saturating_sub(MOST_LINES)..];
-    if end.is_empty() {
-        return format!("{unit} wrote nothing in this boot");
+impl<R: Run> Run for Bounded<'_, R> {
+    fn output(&self, words: &[&str]) -> Result<String, command::Error> {
+        self.0.output(&[&["timeout", PATIENCE], words].concat())
     }
-    let quoted: Vec<String> = end.iter().map(|line| format!("> {}", cut(line))).collect();
-    format!("{unit}:\n{}", quoted.join("\n"))
+}
+
+/// What this boot's systemd and journal say. A tool that does not answer is quoted with its error instead.
+pub fn gather(run: &impl Run) -> String {
+    let run = Bounded(run);
+    match states(&run) {
+        Ok((states, left_out)) => describe(&states, left_out, |unit, lines| tail(&run, unit, lines)),
+        Err(error) => format!("systemd does not say how its units are: {}", cut(&error.to_string())),
+    }
+}
+
+/// The kubelet, the runtimes that exist, and some units that are not well; and how many of these were left out.
+fn states(run: &impl Run) -> Result<(Vec<UnitState>, usize), command::Error> {
+    let known: Vec<&str> = [KUBELET].into_iter().chain(RUNTIMES).collect();
+    let unwell = systemd::all_unwell(run)?;
+    let others: Vec<&str> = unwell.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let shown = &others[..others.len().min(MOST_UNITS)];
+    let mut states = systemd::states(run, &[&known[..], shown].concat())?;
+    states.retain(|state| state.exists || state.unit == KUBELET);
+    Ok((states, others.len() - shown.len()))
+}
+
+fn tail(run: &impl Run, unit: &str, lines: usize) -> Result<String, command::Error> {
+    let lines = format!("--lines={lines}");
+    run.output(&["journalctl", "--boot", "--no-pager", "--output=cat", &lines, "--unit", unit])
+}
+
+/// One line about units; `tail` answers the end of a unit's journal.
+fn describe(
+    states: &[UnitState],
+    left_out: usize,
+    tail: impl Fn(&str, usize) -> Result<String, command::Error>,
+) -> String {
+    let mut parts: Vec<String> = states.iter().map(|state| unit(state, &tail)).collect();
+    if left_out > 0 {
+        parts.push(format!("and {left_out} more units are not well"));
+    }
+    parts.join("; ")
+}
+
+/// A unit with its state, and the end of its journal if it is the kubelet or not well.
+fn unit(state: &UnitState, tail: impl Fn(&str, usize) -> Result<String, command::Error>) -> String {
+    let lines = match state.unit == KUBELET {
+        _ if !state.exists => return format!("{}: does not exist", state.unit),
+        true => MOST_LINES.0,
+        false if state.is_unwell() => MOST_LINES.1,
+        false => 0,
+    };
+    let restarts = match state.restarts {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        count => format!(", restarted {count} times"),
+    };
+    let head = format!("{}: {state}{restarts}", state.unit);
+    if lines == 0 {
+        return head;
+    }
+    match tail(&state.unit, lines) {
+        Ok(journal) => format!("{head}, {}", quote(&journal, lines)),
+        Err(error) => format!("{head}, its journal cannot be read: {}", cut(&error.to_string())),
+    }
+}
+
+/// The last lines of a journal in one line; silence is told as such.
+fn quote(journal: &str, most: usize) -> String {
+    let lines: Vec<&str> = journal.lines().filter(|line| !line.trim().is_empty()).collect();
+    let end: Vec<String> = lines[lines.len().saturating_sub(most)..].iter().map(|line| cut(line)).collect();
+    if end.is_empty() { "wrote nothing".to_owned() } else { format!("wrote last: {}", end.join(" | ")) }
 }
 
 fn cut(line: &str) -> String {
@@ -43,41 +102,4 @@ fn cut(line: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::{MOST_CHARACTERS, MOST_LINES, MOST_UNITS, quote, units};
-
-    #[rstest]
-    #[case::the_kubelet_is_shown_though_it_did_not_fail("", &["kubelet.service"])]
-    #[case::failed_units_follow("a.service loaded failed failed A thing\nb.mount loaded failed failed B\n", &["kubelet.service", "a.service", "b.mount"])]
-    #[case::a_failed_kubelet_is_shown_once("kubelet.service loaded failed failed Kubelet\n", &["kubelet.service"])]
-    fn chooses_units(#[case] failed: &str, #[case] expected: &[&str]) {
-        assert_eq!(units(failed), expected);
-    }
-
-    #[test]
-    fn many_failed_units_are_bounded() {
-        let failed: String = (0..50).map(|n| format!("u{n}.service loaded failed failed U\n")).collect();
-        assert_eq!(units(&failed).len(), MOST_UNITS);
-    }
-
-    #[rstest]
-    #[case::lines_are_quoted("one\ntwo\n", "k.service:\n> one\n> two")]
-    #[case::empty_lines_are_left_out("one\n\n \ntwo\n", "k.service:\n> one\n> two")]
-    #[case::silence_is_said("", "k.service wrote nothing in this boot")]
-    #[case::control_characters_do_not_reach_a_terminal("a\u{1b}[31mb", "k.service:\n> a [31mb")]
-    fn quotes(#[case] journal: &str, #[case] expected: &str) {
-        assert_eq!(quote("k.service", journal), expected);
-    }
-
-    #[test]
-    fn the_end_counts_and_long_lines_are_cut() {
-        let journal: String = (0..100).map(|n| format!("{n} {}\n", "é".repeat(1000))).collect();
-        let quoted = quote("k.service", &journal);
-        let lines: Vec<&str> = quoted.lines().collect();
-        assert_eq!(lines.len(), MOST_LINES + 1);
-        assert!(lines[MOST_LINES].starts_with("> 99 "));
-        assert!(lines.iter().all(|line| line.chars().count() <= MOST_CHARACTERS + 3));
-    }
-}
+mod tests;

@@ -56,8 +56,7 @@ impl<R: Run> GoBack<'_, R> {
     /// Lets the deployment `to` boot next, leaves the reason, and reboots.
     pub fn to(&self, to: &str) -> Result<(), Error> {
         let record = self.machine.record()?.unwrap_or_default();
-        let reason = format!("{}; going back to deployment {to}", self.silence());
-        eprintln!("{reason}");
+        let reason = self.reason(&format!("going back to deployment {to}"));
         self.machine.leaving()?;
         self.quarantine(&record, &reason)?;
         if let Err(error) = self.prepare(to) {
@@ -73,14 +72,19 @@ impl<R: Run> GoBack<'_, R> {
     /// Leaves the reason why nothing is changed.
     pub fn stay(&self, why: Reason) -> Result<(), Error> {
         let record = self.machine.record()?.unwrap_or_default();
-        let reason = format!("{}, but it stays: {why}", self.silence());
-        eprintln!("{reason}");
+        let reason = self.reason(&format!("it stays: {why}"));
         self.report(&record, &self.machine.booted, &reason)
     }
 
-    fn silence(&self) -> String {
-        let Self { machine, deadline, .. } = self;
-        format!("deployment {} was not confirmed within {} s of its boot", machine.booted, deadline.as_secs())
+    /// What happened, what is done about it, and what the machine shows: one line, also for whoever reads the journal.
+    fn reason(&self, done: &str) -> String {
+        let Self { machine, run, deadline } = self;
+        let (booted, seconds) = (&machine.booted, deadline.as_secs());
+        let evidence = evidence::gather(*run);
+        let reason =
+            format!("deployment {booted} was not confirmed within {seconds} s of its boot, {done}; {evidence}");
+        eprintln!("{reason}");
+        reason
     }
 
     fn quarantine(&self, record: &Record, reason: &str) -> Result<(), Error> {
@@ -131,21 +135,9 @@ impl<R: Run> GoBack<'_, R> {
             from: Confirmed { id: self.machine.booted.clone(), digest: record.digest().into() },
             to: Confirmed { id: to.into(), digest: digest.unwrap_or_default() },
             config: record.config.clone(),
-            reason: format!("{reason}\n{}", self.evidence()),
+            reason: reason.into(),
             at: Timestamp::now(),
         };
         Ok(self.machine.state.save(&report)?)
-    }
-
-    /// What failed units wrote last. A tool that does not answer is quoted with its error instead.
-    fn evidence(&self) -> String {
-        let failed = self.run.output(&evidence::LIST_FAILED).unwrap_or_default();
-        let quotes = evidence::units(&failed).into_iter().map(|unit| {
-            let command = evidence::tail_command(&unit);
-            let command: Vec<&str> = command.iter().map(String::as_str).collect();
-            let journal = self.run.output(&command).unwrap_or_else(|error| error.to_string());
-            evidence::quote(&unit, &journal)
-        });
-        quotes.collect::<Vec<_>>().join("\n")
     }
 }

@@ -1,4 +1,5 @@
-//! Whole runs on a disk with two deployments, with the machine's programs played by a script.
+//! Whole runs on a disk with two deployments, with the machine's programs played by a script; `systemctl` and `journalctl` answer
+//! what those of systemd 252 wrote.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -18,7 +19,7 @@ const OLD: &str = "debian/old.0";
 const NEW: &str = "debian/new.0";
 const GREETING: &str = "/etc/greeting";
 
-/// Programs that answer nothing; `onlay-ostree` of both deployments can be made to fail.
+/// Programs of a machine whose kubelet ends at each start; `onlay-ostree` of both deployments can be made to fail.
 #[derive(Default)]
 struct Programs {
     calls: Mutex<Vec<String>>,
@@ -40,7 +41,11 @@ impl Run for Programs {
         match words {
             ["onlay-ostree", ..] if self.booted_is_broken => Runner::here().output(&["false"]),
             ["unshare", ..] if self.confirmed_is_broken => Runner::here().output(&["false"]),
-            [.., "--unit", "kubelet.service"] => Ok("flag provided but not defined: -nonsense\n".into()),
+            ["timeout", _, "systemctl", "list-units", ..] => {
+                Ok(include_str!("fixtures/systemd-252/crashing.units").into())
+            }
+            ["timeout", _, "systemctl", "show", ..] => Ok(include_str!("fixtures/systemd-252/crashing.show").into()),
+            [.., "--unit", "kubelet.service"] => Ok(include_str!("fixtures/systemd-252/crashing.journal").into()),
             _ => Ok(String::new()),
         }
     }
@@ -145,7 +150,10 @@ fn silence_leads_back_with_the_old_files_and_a_reason() {
     assert_eq!((report.from.id.as_str(), report.to.id.as_str()), (NEW, OLD));
     assert_eq!((report.from.digest.as_str(), report.config.as_str()), ("sha256:new", "rendered-worker-new"));
     assert!(report.reason.starts_with("deployment debian/new.0 was not confirmed within 300 s"), "{}", report.reason);
-    assert!(report.reason.contains("kubelet.service:\n> flag provided but not defined"), "{}", report.reason);
+    assert!(report.reason.contains("kubelet.service: started again and again (exit-code)"), "{}", report.reason);
+    assert!(report.reason.contains("failed to parse kubelet flag: unknown flag: --nonsense"), "{}", report.reason);
+    let quarantine = disk.machine().state.load::<Quarantine>().unwrap().unwrap();
+    assert_eq!(quarantine.entries[0].reason, report.reason, "what people read is the entry");
 }
 
 #[test]
