@@ -12,16 +12,14 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use kube::Client;
 
-use crate::api_server::tether::Tether;
 use crate::assets::{Assets, AssetsError};
 use crate::client::{self, ClientError};
 use crate::control_plane::command_lines::{self, CommandLineError, Etcd};
 use crate::layout::LayoutError;
 use crate::pki::{Pki, PkiError, User};
+use crate::tether::Tether;
 use crate::wait::{self, TimedOut};
 use crate::{Layout, Progress, process};
-
-mod tether;
 
 /// How long etcd and the API server may take to come up, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -30,6 +30,7 @@ pub mod registry;
 pub mod rootfs;
 pub mod status;
 pub mod teardown;
+mod tether;
 pub mod timeline;
 pub mod wait;
 
