@@ -17,7 +17,7 @@ use crate::client::{self, ClientError};
 use crate::control_plane::command_lines::{self, CommandLineError, Etcd};
 use crate::layout::LayoutError;
 use crate::pki::{Pki, PkiError, User};
-use crate::tether::Tether;
+use crate::tether::{self, Tether};
 use crate::wait::{self, TimedOut};
 use crate::{Layout, Progress, process};
 
@@ -91,9 +91,7 @@ impl ApiServer {
 
     async fn attempt(layout: &Layout, assets: &Assets) -> Result<Self, ApiServerError> {
         let io = |what| move |source| ApiServerError::Io { what, source };
-        let directory = tempfile::Builder::new().prefix("onlay-api-").tempdir().map_err(io("make a directory"))?;
-        let path = Utf8PathBuf::from_path_buf(directory.path().to_owned());
-        let path = path.map_err(|_| io("use the temporary directory")(io::ErrorKind::InvalidFilename.into()))?;
+        let (directory, path) = tether::directory("onlay-api-").map_err(io("make a directory"))?;
         let pki = Pki::ensure(&path.join("pki"))?;
         let (listen, client) = free_ports().map_err(io("find free ports"))?;
         let url = format!("https://{listen}");

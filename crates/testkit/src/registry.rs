@@ -5,17 +5,17 @@
 use std::io::{self, Read};
 use std::process::Command;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;
-use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::layout::{self, LayoutError};
 use crate::packages::{self, PackagesError};
-use crate::pki::{Pki, PkiError};
+use crate::pki::Pki;
 use crate::process::{self, ProcessError};
+use crate::registry::files::{Files, FilesError};
 use crate::{Layout, network};
+
+pub(crate) mod files;
 
 /// Where the registry listens; the first part of the names of its images.
 pub const ADDRESS: &str = "10.223.0.1:5000";
@@ -31,18 +31,15 @@ pub enum RegistryError {
     /// The program is missing.
     #[error(transparent)]
     Packages(#[from] PackagesError),
-    /// The serving certificate could not be made.
+    /// What it is started with could not be written.
     #[error(transparent)]
-    Pki(#[from] PkiError),
-    /// A file could not be written.
+    Files(#[from] FilesError),
+    /// Password or credentials could not be written.
     #[error(transparent)]
     File(#[from] LayoutError),
     /// It did not start or did not end.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The password could not be made or hashed.
-    #[error("failed to make the password of user {USER}")]
-    Hash(#[from] bcrypt::BcryptError),
     /// The password could not be read.
     #[error("failed to read the password of user {USER} at {path}; is the lab up?")]
     Password {
@@ -55,8 +52,7 @@ pub enum RegistryError {
 
 /// Starts the registry unless it runs, and waits until it listens.
 pub async fn start(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
-    let directory = layout.service(DAEMON);
-    let config = directory.join("config.yml");
+    let config = files::config_file(&layout.service(DAEMON));
     if !config.is_file() {
         prepare(layout, pki)?;
     }
@@ -84,46 +80,31 @@ pub fn password(layout: &Layout) -> Result<String, RegistryError> {
 
 /// A file with the user's credentials as skopeo, buildah and pull secrets take them (`.dockerconfigjson`).
 pub fn auth_file(layout: &Layout) -> Utf8PathBuf {
-    layout.service(DAEMON).join("auth.json")
+    files::auth_file(&layout.service(DAEMON))
 }
 
 /// A directory that holds only the authority, as `ca.crt`: for `--cert-dir`.
 pub fn cert_dir(layout: &Layout) -> Utf8PathBuf {
-    layout.service(DAEMON).join("certs")
+    files::cert_dir(&layout.service(DAEMON))
 }
 
-/// Writes password, credentials, certificates, and as the last one the configuration.
+/// Writes password and credentials, and then what the registry is started with.
 fn prepare(layout: &Layout, pki: &Pki) -> Result<(), RegistryError> {
     let directory = layout.service(DAEMON);
-    let serving = pki.ensure_server(DAEMON, &[], &[network::HOST.into()])?;
     let password_path = directory.join("password");
     let password = random().map_err(|source| RegistryError::Password { path: password_path.clone(), source })?;
-    let hash = bcrypt::hash(&password, HASH_COST)?;
     layout::write_whole(&password_path, &password, 0o600)?;
-    layout::write_whole(&directory.join("htpasswd"), format!("{USER}:{hash}\n"), 0o600)?;
-    let auths = json!({"auths": {ADDRESS: {"auth": STANDARD.encode(format!("{USER}:{password}"))}}});
-    layout::write_whole(&auth_file(layout), auths.to_string(), 0o600)?;
-    layout::write_whole(&cert_dir(layout).join("ca.crt"), pki.ca_pem(), 0o644)?;
-    let config = format!(
-        "version: 0.1\n\
-         log: {{level: warn, accesslog: {{disabled: true}}}}\n\
-         storage:\n\
-         \x20 filesystem: {{rootdirectory: {directory}/data}}\n\
-         \x20 delete: {{enabled: true}}\n\
-         \x20 cache: {{blobdescriptor: inmemory}}\n\
-         http:\n\
-         \x20 addr: {ADDRESS}\n\
-         \x20 secret: {password}\n\
-         \x20 tls: {{certificate: {}, key: {}}}\n\
-         auth: {{htpasswd: {{realm: lab, path: {directory}/htpasswd}}}}\n",
-        serving.certificate, serving.key,
-    );
-    layout::write_whole(&directory.join("config.yml"), config, 0o600)?;
-    Ok(())
+    layout::write_whole(&auth_file(layout), files::docker_config(ADDRESS, USER, &password), 0o600)?;
+    let files = Files {
+        directory: &directory,
+        listen: ADDRESS,
+        ip: network::HOST.into(),
+        user: USER,
+        password: &password,
+        log_level: "warn",
+    };
+    Ok(files.write(pki)?)
 }
-
-/// bcrypt's cost: each request is checked anew, and a random password needs no slow hash.
-const HASH_COST: u32 = 4;
 
 /// 32 random hexadecimal digits.
 fn random() -> io::Result<String> {

@@ -7,6 +7,9 @@ use std::fs::File;
 use std::io;
 use std::process::{Child, Command, Stdio};
 
+use camino::Utf8PathBuf;
+use tempfile::TempDir;
+
 /// `$1` is a directory to remove at the end, or empty; the rest is the daemon.
 const KEEP: &str = r#"
 directory=$1; shift; exec 3<&0 </dev/null
@@ -18,6 +21,13 @@ kill -KILL $watch 2>/dev/null
 [ -z "$directory" ] || rm -rf -- "$directory"
 exit $status
 "#;
+
+/// A new temporary directory with its path, for a tether to remove: keep it on disk as soon as a tether has it.
+pub fn directory(prefix: &str) -> io::Result<(TempDir, Utf8PathBuf)> {
+    let directory = tempfile::Builder::new().prefix(prefix).tempdir()?;
+    let path = Utf8PathBuf::from_path_buf(directory.path().to_owned());
+    Ok((directory, path.map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?))
+}
 
 /// A running daemon; dropping this ends it.
 #[derive(Debug)]
@@ -39,14 +49,19 @@ impl Tether {
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.shell.try_wait(), Ok(None))
     }
-}
 
-impl Drop for Tether {
-    fn drop(&mut self) {
+    /// Ends the daemon, and returns when it and its directory are gone. A second call does nothing.
+    pub fn end(&mut self) {
         drop(self.shell.stdin.take());
         if let Err(error) = self.shell.wait() {
             eprintln!("failed to wait for the end of a daemon: {error}");
         }
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
 
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE, EXIT_TRANSIENT};
+use onlay_testkit::Pki;
 use rstest::rstest;
 
 use crate::world::{OSTREE, World, configuration};
@@ -34,19 +35,20 @@ fn an_instruction_that_nobody_knows_is_named() {
 #[test]
 fn a_registry_that_refuses_the_push_is_named_with_the_secret() {
     let mut world = World::new(OSTREE);
-    world.registry.write_secret(&world.path("push"), "guess");
+    world.write_secret("push", "guess");
     let built = world.build(nothing(), None);
     let (failure, exit_code) = built.failure();
     assert_eq!((failure.cause, exit_code), (Cause::AccessDenied, EXIT_DEFINITIVE));
-    let words = [&format!("{}/os/image:worker-5d56", world.registry.address), "push-secret", "authentication required"];
+    let words =
+        [&format!("{}/os/image:worker-5d56", world.registry.address()), "push-secret", "authentication required"];
     assert!(words.iter().all(|word| failure.message.contains(*word)), "{}", failure.message);
 }
 
 #[test]
 fn a_registry_that_is_not_trusted_is_told() {
     let mut world = World::new(OSTREE);
-    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    fs::write(world.path("ca/ca.crt"), other.cert.pem()).unwrap();
+    let other = Pki::ensure(&world.path("other")).unwrap();
+    fs::write(world.path("ca/ca.crt"), other.ca_pem()).unwrap();
     let built = world.build(nothing(), None);
     let (failure, exit_code) = built.failure();
     assert_eq!((failure.cause, exit_code), (Cause::CertificateNotTrusted, EXIT_DEFINITIVE));

@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use crate::world::{OSTREE, World, configuration, run};
 
 /// The entries of a layer: name, and the line that tar prints of it.
-fn list(layer: &Path) -> BTreeMap<String, String> {
-    let listing = run(&["tar", "--numeric-owner", "--full-time", "-tvzf", layer.to_str().unwrap()]);
+fn list(layer: &Utf8Path) -> BTreeMap<String, String> {
+    let listing = run(&["tar", "--numeric-owner", "--full-time", "-tvzf", layer.as_str()]);
     let entries = listing.lines().map(|line| {
         let name = line.split_whitespace().nth(5).unwrap();
         (name.to_owned(), line.to_owned())
@@ -15,12 +15,12 @@ fn list(layer: &Path) -> BTreeMap<String, String> {
     entries.collect()
 }
 
-fn read(layer: &Path, name: &str) -> String {
-    run(&["tar", "-xOzf", layer.to_str().unwrap(), name])
+fn read(layer: &Utf8Path, name: &str) -> String {
+    run(&["tar", "-xOzf", layer.as_str(), name])
 }
 
 /// The newest contents of a file in several layers.
-fn newest(layers: &[(String, PathBuf)], name: &str) -> Option<String> {
+fn newest(layers: &[(String, Utf8PathBuf)], name: &str) -> Option<String> {
     let with = layers.iter().rev().find(|(_, layer)| list(layer).contains_key(name));
     with.map(|(_, layer)| read(layer, name))
 }
@@ -48,7 +48,7 @@ fn an_image_has_the_bases_layers_the_configuration_and_what_the_user_wrote() {
     let built = world.build(wanted, Some(containerfile));
     assert_eq!(built.exit_code, 0);
     let image = built.image().to_owned();
-    assert!(image.starts_with(&format!("{}/os/image@sha256:", world.registry.address)), "{image}");
+    assert!(image.starts_with(&format!("{}/os/image@sha256:", world.registry.address())), "{image}");
 
     let base = world.layers(&world.base.clone());
     let layers = world.layers(&image);

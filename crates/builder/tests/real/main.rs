@@ -6,5 +6,4 @@
 mod base;
 mod failures;
 mod images;
-mod registry;
 mod world;

@@ -2,20 +2,21 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_builder::Paths;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
+use onlay_testkit::RegistryServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 use crate::base;
-use crate::registry::Registry;
 
 /// Labels of a base image of an ostree system.
 pub const OSTREE: &str = "LABEL ostree.final-diffid=sha256:aa ostree.bootable=1";
@@ -29,7 +30,7 @@ pub fn run(words: &[&str]) -> String {
 
 /// One build. The directory and everything that is mounted in it go away with it.
 pub struct World {
-    pub registry: Registry,
+    pub registry: RegistryServer,
     pub base: String,
     directory: TempDir,
     tries: u32,
@@ -43,38 +44,43 @@ pub struct Built {
 
 impl World {
     pub fn new(labels: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let registry = Registry::start(directory.path());
-        registry.write_secret(&directory.path().join("pull"), "secret");
-        registry.write_secret(&directory.path().join("push"), "secret");
-        let mut world = Self { registry, base: String::new(), directory, tries: 0 };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let registry = runtime.block_on(RegistryServer::start()).unwrap();
+        let mut world = Self { registry, base: String::new(), directory: tempfile::tempdir().unwrap(), tries: 0 };
+        world.write_secret("pull", RegistryServer::PASSWORD);
+        world.write_secret("push", RegistryServer::PASSWORD);
+        fs::create_dir(world.path("ca")).unwrap();
+        fs::write(world.path("ca/ca.crt"), world.registry.authority()).unwrap();
         world.base = world.push_base(labels);
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.directory.path()).unwrap().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
+    /// A secret of Kubernetes for the registry, as the pod sees it in the directory `name`.
+    pub fn write_secret(&self, name: &str, password: &str) {
+        fs::create_dir_all(self.path(name)).unwrap();
+        let contents = self.registry.docker_config(password);
+        fs::write(self.path(name).join(".dockerconfigjson"), contents).unwrap();
     }
 
     fn push_base(&self, labels: &str) -> String {
         base::rootfs(self.directory.path());
         fs::write(self.path("Base"), format!("FROM scratch\nADD rootfs /\n{labels}\n")).unwrap();
-        let (root, runroot) = (self.text("base-storage"), self.text("base-run"));
-        let storage = ["buildah", "--root", &root, "--runroot", &runroot, "--storage-driver", "overlay"];
-        let (file, context, digest) = (self.text("Base"), self.text(""), self.text("base-digest"));
-        run(&[
-            &storage[..],
-            &["build", "--isolation", "chroot", "--tag", "localhost/base:1", "--file", &file, &context],
-        ]
-        .concat());
-        let target = format!("docker://{}/os/base:1", self.registry.address);
-        let access = ["--cert-dir", &self.text("ca"), "--creds", "tiny:secret", "--digestfile", &digest];
-        run(&[&storage[..], &["push"], &access, &["localhost/base:1", &target]].concat());
-        format!("{}/os/base@{}", self.registry.address, fs::read_to_string(digest).unwrap().trim())
+        let (root, runroot) = (self.path("base-storage"), self.path("base-run"));
+        let storage =
+            ["buildah", "--root", root.as_str(), "--runroot", runroot.as_str(), "--storage-driver", "overlay"];
+        let (file, context, digest) = (self.path("Base"), self.path(""), self.path("base-digest"));
+        let build = ["build", "--isolation", "chroot", "--tag", "localhost/base:1", "--file"];
+        run(&[&storage[..], &build, &[file.as_str(), context.as_str()]].concat());
+        let target = format!("docker://{}/os/base:1", self.registry.address());
+        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
+        let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
+        let push = ["push", "--digestfile", digest.as_str()];
+        run(&[&storage[..], &push, &access, &["localhost/base:1", &target]].concat());
+        format!("{}/os/base@{}", self.registry.address(), fs::read_to_string(digest).unwrap().trim())
     }
 
     /// Writes what a pod has mounted, and builds. Every build has a storage of its own, as every pod has.
@@ -86,21 +92,20 @@ impl World {
             build: "worker-5d56".to_owned(),
             rendered: "rendered-worker-31fc".to_owned(),
             base: self.base.clone(),
-            target: format!("{}/os/image:worker-5d56", self.registry.address),
+            target: format!("{}/os/image:worker-5d56", self.registry.address()),
             pull_secret: "pull-secret".to_owned(),
             push_secret: "push-secret".to_owned(),
             containerfile: containerfile.map(str::to_owned),
         };
         let configuration = MachineConfigSpec { config: configuration, ..MachineConfigSpec::default() };
         self.write_spec(&spec, &configuration);
-        let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).unwrap();
         let paths = Paths {
-            spec: utf8(self.path("spec")),
-            pull: utf8(self.path("pull")),
-            push: utf8(self.path("push")),
-            authorities: utf8(self.path("ca")),
-            work: utf8(work),
-            message: utf8(self.path("message")),
+            spec: self.path("spec"),
+            pull: self.path("pull"),
+            push: self.path("push"),
+            authorities: self.path("ca"),
+            work,
+            message: self.path("message"),
         };
         let exit_code = onlay_builder::run(&paths, &[]);
         let message = fs::read_to_string(&paths.message).unwrap();
@@ -116,13 +121,14 @@ impl World {
     }
 
     /// Fetches an image, and gives its layers in order: their digests and where their archives lie.
-    pub fn layers(&self, image: &str) -> Vec<(String, PathBuf)> {
+    pub fn layers(&self, image: &str) -> Vec<(String, Utf8PathBuf)> {
         let place = self.path("fetched");
         if place.exists() {
             fs::remove_dir_all(&place).unwrap();
         }
-        let target = format!("dir:{}", place.to_str().unwrap());
-        let access = ["--src-cert-dir", &self.text("ca"), "--src-creds", "tiny:secret"];
+        let target = format!("dir:{place}");
+        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
+        let access = ["--src-cert-dir", certificates.as_str(), "--src-authfile", credentials.as_str()];
         run(&[&["skopeo", "copy", "--quiet"][..], &access, &[&format!("docker://{image}"), &target]].concat());
         let manifest: Value = serde_json::from_slice(&fs::read(place.join("manifest.json")).unwrap()).unwrap();
         let digests = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].as_str().unwrap());

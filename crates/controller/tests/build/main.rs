@@ -3,6 +3,5 @@
 //! Needs the programs docker-registry and skopeo; a missing one fails the test.
 #![cfg(test)]
 
-mod registry;
 mod stories;
 mod world;

@@ -7,7 +7,7 @@ use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditi
 use onlay_api::names::{CURRENT_BUILD_ANNOTATION, REBUILD_ANNOTATION, SERVES_ANNOTATION};
 use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::{Cause, Failure, Outcome, Step};
-use onlay_testkit::wait;
+use onlay_testkit::{RegistryServer, wait};
 use serde_json::json;
 
 use crate::world::World;
@@ -15,7 +15,7 @@ use crate::world::World;
 const AUTOFS: &str = "FROM configs AS final\nRUN apt-get install -y autofs\n";
 
 fn image(world: &World, digit: char) -> String {
-    format!("{}/os/image@sha256:{}", world.registry.address, digit.to_string().repeat(64))
+    format!("{}/os/image@sha256:{}", world.registry.address(), digit.to_string().repeat(64))
 }
 
 fn message(build: &MachineOSBuild, type_: BuildConditionType) -> String {
@@ -65,7 +65,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     world.config(AUTOFS).await;
     let build = world.build(BuildConditionType::Prepared).await;
     let name = build.name_any();
-    assert_eq!(build.spec.rendered_image_push_spec, format!("{}/os/image:{name}", world.registry.address));
+    assert_eq!(build.spec.rendered_image_push_spec, format!("{}/os/image:{name}", world.registry.address()));
     assert_eq!(build.annotations()["onlay.dev/base-image"], world.base, "the tag is resolved");
     let job = world.job(&build).await;
     assert_eq!(job.annotations()["machineconfiguration.openshift.io/machine-os-build"], name);
@@ -83,7 +83,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     assert!(says(&config, OSConfigConditionType::ImageReady, ConditionStatus::True, "Built"));
     assert_eq!(config.status.as_ref().unwrap().observed_generation, config.metadata.generation);
     let secret = world.node_secrets().get("pull-worker").await.unwrap();
-    assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(&world.registry.address));
+    assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(world.registry.address()));
     assert_eq!(world.own::<ConfigMap>().get_opt(&job.name_any()).await.unwrap(), None);
     told(&world, "BuildSucceeded", &image(&world, '1')).await;
 
@@ -172,9 +172,9 @@ async fn inputs_that_are_missing_or_wrong_are_told_and_waited_for() {
     world.secret("push-secret", &world.registry.docker_config("guess")).await;
     world.sees("a refusal", |config| unusable(config, "BaseImageUnknown", "401")).await;
 
-    let plain = world.registry.push("os/plain:1", &json!({}));
+    let plain = world.registry.push_empty("os/plain:1", &json!({})).await.unwrap();
     world.machine_config("10-base", json!({"osImageURL": plain})).await;
-    world.secret("push-secret", &world.registry.docker_config("secret")).await;
+    world.secret("push-secret", &world.registry.docker_config(RegistryServer::PASSWORD)).await;
     let failed = world.build(BuildConditionType::Failed).await;
     let words = message(&failed, BuildConditionType::Failed);
     assert!(words.contains(&plain) && words.contains("ostree.final-diffid"), "{words}");

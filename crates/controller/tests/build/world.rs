@@ -15,12 +15,10 @@ use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, 
 use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_controller::Config;
 use onlay_core::build::spec::Outcome;
-use onlay_testkit::{ApiServer, wait};
+use onlay_testkit::{ApiServer, RegistryServer, wait};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use crate::registry::Registry;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +28,7 @@ const NODE_SECRETS: &str = "node-secrets";
 /// One API server with the controller on it, and a registry.
 pub struct World {
     pub client: Client,
-    pub registry: Registry,
+    pub registry: RegistryServer,
     pub base: String,
     _server: ApiServer,
     _controller: JoinHandle<()>,
@@ -39,8 +37,9 @@ pub struct World {
 impl World {
     /// A pool `worker` with one MachineConfig that names the base image, and the secrets to build its image.
     pub async fn new() -> Self {
-        let registry = Registry::start();
-        let base = registry.push("os/base:1", &json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"}));
+        let registry = RegistryServer::start().await.unwrap();
+        let labels = json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"});
+        let base = registry.push_empty("os/base:1", &labels).await.unwrap();
         let server = ApiServer::start().await.unwrap();
         let client = server.client().await.unwrap();
         for crd in onlay_api::crds().unwrap() {
@@ -52,8 +51,8 @@ impl World {
         let kubeconfig = server.kubeconfig().to_string();
         let controller = std::thread::spawn(move || control(&kubeconfig));
         let world = Self { client, registry, base, _server: server, _controller: controller };
-        world.secret("push-secret", &world.registry.docker_config("secret")).await;
-        let authorities = json!({"data": {"ca.crt": world.registry.authority}});
+        world.secret("push-secret", &world.registry.docker_config(RegistryServer::PASSWORD)).await;
+        let authorities = json!({"data": {"ca.crt": world.registry.authority()}});
         person(&world.own::<ConfigMap>(), "registry-ca", authorities).await;
         let selector = |label: &str| json!({"matchLabels": {label: "worker"}});
         let pool = json!({"spec": {
@@ -61,7 +60,7 @@ impl World {
             "machineConfigSelector": selector("machineconfiguration.openshift.io/role"),
         }});
         person(&world.all::<MachineConfigPool>(), "worker", pool).await;
-        let base = format!("{}/os/base:1", world.registry.address);
+        let base = format!("{}/os/base:1", world.registry.address());
         world.machine_config("10-base", json!({"osImageURL": base})).await;
         world
     }
@@ -95,7 +94,7 @@ impl World {
             "machineConfigPool": {"name": "worker"},
             "imageBuilder": {"imageBuilderType": "Job"},
             "renderedImagePushSecret": {"name": "push-secret"},
-            "renderedImagePushSpec": format!("{}/os/image:latest", self.registry.address),
+            "renderedImagePushSpec": format!("{}/os/image:latest", self.registry.address()),
             "containerFile": [{"content": containerfile}],
         });
         person(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await;

@@ -6,18 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 use rstest::rstest;
 
 use crate::base::Workshop;
-use crate::registry::{Registry, plain_image};
+use crate::registry::Registry;
 use crate::tool::refused;
 
 fn refs(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
 }
 
-#[test]
-fn an_image_is_known_by_its_digest_and_deployed_again_without_the_registry() {
+#[tokio::test]
+async fn an_image_is_known_by_its_digest_and_deployed_again_without_the_registry() {
     let workshop = Workshop::new();
-    let registry = Registry::start(&workshop);
-    let image = registry.push(&workshop.image("hello"), "os/base");
+    let registry = Registry::start(&workshop).await;
+    let image = registry.push(&workshop.image("hello"), "os/base").await;
     let access = registry.access("auth.json", "certs");
     fs::set_permissions(&access[1], fs::Permissions::from_mode(0o600)).unwrap();
 
@@ -41,16 +41,19 @@ fn an_image_is_known_by_its_digest_and_deployed_again_without_the_registry() {
 #[case::an_unknown_ca_names_the_place_for_it("auth.json", "no-certs", "hello", &["x509", "certs.d", "--cert-dir"])]
 #[case::a_missing_certificate_directory_is_named("auth.json", "none", "hello", &["/none", "No such file", ".crt"])]
 #[case::an_image_without_ostree_says_from("auth.json", "certs", "plain", &["ostree.bootable", "FROM an ostree base"])]
-fn a_refused_pull_says_what_was_tried_and_the_way_out(
+#[tokio::test]
+async fn a_refused_pull_says_what_was_tried_and_the_way_out(
     #[case] authfile: &str,
     #[case] certs: &str,
     #[case] image: &str,
     #[case] expected: &[&str],
 ) {
     let workshop = Workshop::new();
-    let registry = Registry::start(&workshop);
-    let local = if image == "plain" { plain_image(&workshop) } else { workshop.image(image) };
-    let pushed = registry.push(&local, "os/base");
+    let registry = Registry::start(&workshop).await;
+    let pushed = match image {
+        "plain" => registry.push_plain("os/base").await,
+        commit => registry.push(&workshop.image(commit), "os/base").await,
+    };
     let access = registry.access(authfile, certs);
     let sysroot = workshop.path("sys");
     let deploy = ["deploy", "--sysroot", &sysroot, "--stateroot", "debian", "--image", &pushed];
@@ -60,11 +63,11 @@ fn a_refused_pull_says_what_was_tried_and_the_way_out(
     }
 }
 
-#[test]
-fn a_digest_that_the_registry_lost_asks_for_another_push() {
+#[tokio::test]
+async fn a_digest_that_the_registry_lost_asks_for_another_push() {
     let workshop = Workshop::new();
-    let registry = Registry::start(&workshop);
-    let pushed = registry.push(&workshop.image("hello"), "os/base");
+    let registry = Registry::start(&workshop).await;
+    let pushed = registry.push(&workshop.image("hello"), "os/base").await;
     let lost = format!("{}@sha256:{}", pushed.split_once('@').unwrap().0, "0".repeat(64));
     let access = registry.access("auth.json", "certs");
     let sysroot = workshop.path("sys");
@@ -73,11 +76,11 @@ fn a_digest_that_the_registry_lost_asks_for_another_push() {
     assert!(error.contains(&lost) && error.contains("push it again"), "{error}");
 }
 
-#[test]
-fn a_registry_that_is_gone_is_not_the_fault_of_the_credentials() {
+#[tokio::test]
+async fn a_registry_that_is_gone_is_not_the_fault_of_the_credentials() {
     let workshop = Workshop::new();
-    let registry = Registry::start(&workshop);
-    let image = registry.push(&workshop.image("hello"), "os/base");
+    let registry = Registry::start(&workshop).await;
+    let image = registry.push(&workshop.image("hello"), "os/base").await;
     let access = registry.access("auth.json", "certs");
     drop(registry);
     let sysroot = workshop.path("sys");

@@ -1,45 +1,39 @@
-//! The client against Debian's docker-registry with TLS and a password. The program missing fails the test.
+//! The client against Debian's docker-registry with TLS and a password.
+//!
+//! Needs the programs docker-registry and skopeo; a missing one fails the test.
 #![cfg(test)]
 
-mod server;
-
-use oci_client::client::{Config, ImageLayer};
-use oci_client::manifest::OciImageManifest;
 use onlay_registry::{DockerConfig, Registry, RegistryError};
+use onlay_testkit::RegistryServer;
 use rstest::rstest;
-use server::Server;
+use serde_json::{Value, json};
 
-const LABELS: &str = r#"{"ostree.final-diffid":"sha256:aa","ostree.bootable":"1"}"#;
-
-fn credentials(server: &Server, password: &str) -> DockerConfig {
-    let text = format!(r#"{{"auths":{{"{}":{{"username":"tiny","password":"{password}"}}}}}}"#, server.address);
-    DockerConfig::parse(text.as_bytes()).unwrap()
+/// A server, and the name of an image there that has the labels of an ostree system.
+async fn ostree_image() -> (RegistryServer, String) {
+    image_with(&json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"})).await
 }
 
-async fn push(server: &Server, labels: &str) -> String {
-    let config = format!(
-        r#"{{"architecture":"amd64","os":"linux","config":{{"Labels":{labels}}},"rootfs":{{"type":"layers","diff_ids":[]}}}}"#
-    );
-    let layer = ImageLayer::oci_v1(b"not really a layer".to_vec(), None);
-    let config = Config::oci_v1(config.into_bytes(), None);
-    let manifest = OciImageManifest::build(std::slice::from_ref(&layer), &config, None);
-    let image = format!("{}/os/base:1", server.address);
-    let reference = image.parse().unwrap();
-    server.client().push(&reference, &[layer], config, &server.login(), Some(manifest)).await.unwrap();
-    image
+async fn image_with(labels: &Value) -> (RegistryServer, String) {
+    let server = RegistryServer::start().await.unwrap();
+    server.push_empty("os/base:1", labels).await.unwrap();
+    let image = format!("{}/os/base:1", server.address());
+    (server, image)
 }
 
-fn registry(server: &Server) -> Registry {
-    Registry::new(Some(&server.authority), "amd64").unwrap()
+fn credentials(server: &RegistryServer, password: &str) -> DockerConfig {
+    DockerConfig::parse(server.docker_config(password).as_bytes()).unwrap()
+}
+
+fn registry(server: &RegistryServer) -> Registry {
+    Registry::new(Some(server.authority()), "amd64").unwrap()
 }
 
 #[tokio::test]
 async fn a_tag_is_resolved_to_a_digest_with_labels() {
-    let server = Server::start();
-    let image = push(&server, LABELS).await;
-    let credentials = credentials(&server, "secret");
+    let (server, image) = ostree_image().await;
+    let credentials = credentials(&server, RegistryServer::PASSWORD);
     let resolved = registry(&server).resolve(&image, &credentials).await.unwrap();
-    assert_eq!(resolved.reference, format!("{}/os/base@{}", server.address, resolved.digest));
+    assert_eq!(resolved.reference, format!("{}/os/base@{}", server.address(), resolved.digest));
     assert!(resolved.digest.starts_with("sha256:"));
     assert_eq!((resolved.architecture.as_str(), resolved.labels.len()), ("amd64", 2));
     assert_eq!(resolved.ostree_fault(), None);
@@ -50,9 +44,8 @@ async fn a_tag_is_resolved_to_a_digest_with_labels() {
 
 #[tokio::test]
 async fn an_image_without_ostree_says_what_is_missing() {
-    let server = Server::start();
-    let image = push(&server, "null").await;
-    let resolved = registry(&server).resolve(&image, &credentials(&server, "secret")).await.unwrap();
+    let (server, image) = image_with(&Value::Null).await;
+    let resolved = registry(&server).resolve(&image, &credentials(&server, RegistryServer::PASSWORD)).await.unwrap();
     let fault = resolved.ostree_fault().unwrap();
     assert!(fault.contains("no label ostree.final-diffid") && fault.contains("ostree.bootable"), "{fault}");
 }
@@ -62,8 +55,7 @@ async fn an_image_without_ostree_says_what_is_missing() {
 #[case::no_password(None)]
 #[tokio::test]
 async fn a_registry_that_refuses_is_quoted(#[case] password: Option<&str>) {
-    let server = Server::start();
-    let image = push(&server, LABELS).await;
+    let (server, image) = ostree_image().await;
     let credentials = password.map(|password| credentials(&server, password)).unwrap_or_default();
     let error = registry(&server).resolve(&image, &credentials).await.unwrap_err();
     let text = error.to_string();
@@ -73,10 +65,9 @@ async fn a_registry_that_refuses_is_quoted(#[case] password: Option<&str>) {
 
 #[tokio::test]
 async fn a_tag_that_does_not_exist_is_not_found() {
-    let server = Server::start();
-    push(&server, LABELS).await;
-    let image = format!("{}/os/base:2", server.address);
-    let credentials = credentials(&server, "secret");
+    let (server, _) = ostree_image().await;
+    let image = format!("{}/os/base:2", server.address());
+    let credentials = credentials(&server, RegistryServer::PASSWORD);
     let error = registry(&server).resolve(&image, &credentials).await.unwrap_err();
     assert!(error.is_not_found() && error.to_string().contains("404 Not Found"), "{error}");
     assert_eq!(registry(&server).find(&image, &credentials).await.unwrap(), None);
@@ -84,26 +75,22 @@ async fn a_tag_that_does_not_exist_is_not_found() {
 
 #[tokio::test]
 async fn a_strange_certificate_is_not_trusted() {
-    let server = Server::start();
-    let image = push(&server, LABELS).await;
-    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
-    let registry = Registry::new(Some(&other), "amd64").unwrap();
-    let error = registry.resolve(&image, &credentials(&server, "secret")).await.unwrap_err();
+    let (server, image) = ostree_image().await;
+    let other = RegistryServer::start().await.unwrap();
+    let error = registry(&other).resolve(&image, &credentials(&server, RegistryServer::PASSWORD)).await.unwrap_err();
     assert!(matches!(error, RegistryError::Untrusted { .. }), "{error:?}");
     assert!(error.to_string().contains("ConfigMap of registry authorities"), "{error}");
 }
 
 #[tokio::test]
 async fn a_registry_that_is_away_is_named() {
-    let server = Server::start();
-    let image = push(&server, LABELS).await;
-    let credentials = credentials(&server, "secret");
+    let (mut server, image) = ostree_image().await;
+    let credentials = credentials(&server, RegistryServer::PASSWORD);
     let registry = registry(&server);
-    let address = server.address.clone();
-    drop(server);
+    server.stop();
     let error = registry.resolve(&image, &credentials).await.unwrap_err();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().contains(&format!("registry {address} does not answer")), "{error}");
+    assert!(error.to_string().contains(&format!("registry {} does not answer", server.address())), "{error}");
 }
 
 #[rstest]

@@ -5,10 +5,7 @@
 
 use std::io::Read;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::json;
 
 use crate::layout::{self, LayoutError};
 use crate::network::{self, HOST, NetworkError, NodeAddress};
@@ -119,8 +116,7 @@ impl Identity {
     /// Credentials that count for every pull of kubelet and for the node's own images.
     fn pull_secret(&self) -> String {
         let (user, password) = &self.registry;
-        let auth = STANDARD.encode(format!("{user}:{password}"));
-        json!({"auths": {registry::ADDRESS: {"auth": auth}}}).to_string()
+        registry::files::docker_config(registry::ADDRESS, user, password)
     }
 }
 
@@ -184,7 +180,7 @@ mod tests {
     fn kubelet_pulls_with_the_registrys_credentials() {
         let (_kept, read) = written();
         let config: serde_json::Value = serde_json::from_str(&read("var/lib/kubelet/config.json")).unwrap();
-        assert_eq!(config["auths"][registry::ADDRESS]["auth"], STANDARD.encode("lab:secret"));
+        assert_eq!(config["auths"][registry::ADDRESS]["auth"], "bGFiOnNlY3JldA==", "base64 of lab:secret");
     }
 
     #[test]
