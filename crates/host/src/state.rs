@@ -2,6 +2,8 @@
 //!
 //! Every document is replaced as a whole and is on the disk when a write returns.
 
+mod originals;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -13,9 +15,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{self, Contents};
-use crate::converge::originals_contents;
 use crate::record::Record;
 use crate::root::{self, Access, Root};
+
+pub(crate) use originals::{Original, OriginalKind};
 
 /// Where the state lies on a machine.
 pub const DIRECTORY: &str = "/var/lib/onlay";
@@ -245,7 +248,7 @@ impl State {
 
     /// Removes all contents that neither a record, nor `also`, nor an original needs.
     pub fn sweep(&self, also: &[&Record]) -> Result<(), SweepError> {
-        let mut used = originals_contents(self)?;
+        let mut used = self.originals_contents()?;
         used.extend(self.records()?.values().chain(also.iter().copied()).flat_map(|record| record.tree.contents()));
         Ok(self.contents().keep_only(&used)?)
     }

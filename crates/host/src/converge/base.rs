@@ -7,16 +7,13 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use super::{Error, Failure, Pass};
-use crate::content::sha256;
 use crate::root::{Access, Kind, Root};
-use crate::state::{self, State};
+use crate::state::{Original, OriginalKind};
 
 const BASE: &str = "/usr/lib/onlay/base";
 const BAKED: &str = "/usr/lib/onlay/baked";
-const ORIGINALS: &str = "originals";
 
 /// What stood or shall stand at a path, with its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,28 +22,6 @@ pub(super) enum Copy {
     File { access: Access, contents: Vec<u8> },
     Link { target: String, owner: (u32, u32) },
     Directory { access: Access },
-}
-
-/// A copy as it is kept, its contents by digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Original {
-    path: Utf8PathBuf,
-    kind: OriginalKind,
-    #[serde(default)]
-    mode: u32,
-    #[serde(default)]
-    uid: u32,
-    #[serde(default)]
-    gid: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum OriginalKind {
-    Absent,
-    File { sha256: String },
-    Link { target: String },
-    Directory,
 }
 
 /// Copies what stands at `path` of `tree`.
@@ -115,11 +90,11 @@ impl Pass<'_> {
                 (original.mode, original.uid, original.gid) = (access.mode, access.uid, access.gid);
             }
         }
-        Ok(self.site.state.write(&file(real), &original)?)
+        Ok(self.site.state.save_original(&original)?)
     }
 
     fn original(&self, real: &Utf8Path) -> Result<Copy, Failure> {
-        let Some(original) = self.site.state.read::<Original>(&file(real))? else { return Ok(Copy::Absent) };
+        let Some(original) = self.site.state.original(real)? else { return Ok(Copy::Absent) };
         let access = Access { mode: original.mode, uid: original.uid, gid: original.gid };
         Ok(match original.kind {
             OriginalKind::Absent => Copy::Absent,
@@ -128,37 +103,4 @@ impl Pass<'_> {
             OriginalKind::Directory => Copy::Directory { access },
         })
     }
-}
-
-/// Forgets the originals of paths that are not in `held`.
-pub(super) fn keep_originals(state: &State, held: &BTreeSet<Utf8PathBuf>) -> Result<(), state::Error> {
-    for original in originals(state)? {
-        if !held.contains(&original.path) {
-            state.delete(&file(&original.path))?;
-        }
-    }
-    Ok(())
-}
-
-/// Digests of all contents that originals need.
-pub(crate) fn originals_contents(state: &State) -> Result<BTreeSet<String>, state::Error> {
-    let digest = |original: Original| match original.kind {
-        OriginalKind::File { sha256 } => Some(sha256),
-        _ => None,
-    };
-    Ok(originals(state)?.into_iter().filter_map(digest).collect())
-}
-
-fn originals(state: &State) -> Result<Vec<Original>, state::Error> {
-    let mut originals = Vec::new();
-    for name in state.list(ORIGINALS)? {
-        if name.ends_with(".json") {
-            originals.extend(state.read::<Original>(&format!("{ORIGINALS}/{name}"))?);
-        }
-    }
-    Ok(originals)
-}
-
-fn file(real: &Utf8Path) -> String {
-    format!("{ORIGINALS}/{}.json", sha256(real.as_str().as_bytes()))
 }

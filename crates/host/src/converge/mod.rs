@@ -26,7 +26,6 @@ use crate::state::{self, State};
 use crate::users::Accounts;
 use held::Held;
 
-pub(crate) use base::originals_contents;
 pub use refusal::refusals;
 
 /// Where a record is made true.

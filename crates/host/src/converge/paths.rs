@@ -178,7 +178,7 @@ impl Pass<'_> {
         }
         self.write_held()?;
         if self.site.reach == Reach::Whole {
-            base::keep_originals(self.site.state, &self.held.paths)?;
+            self.site.state.keep_originals(&self.held.paths)?;
         }
         Ok(())
     }
