@@ -14,8 +14,6 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
-    #[error("failed to use image {text:?}: {reason}")]
-    Image { text: String, reason: &'static str },
     #[error("failed to read the registry credentials {}; write them there, or leave --authfile out for an anonymous pull", path.display())]
     Authfile { path: PathBuf, source: std::io::Error },
     #[error("failed to read the certificate directory {}; it must hold the registry's CA as a file ending in .crt", path.display())]

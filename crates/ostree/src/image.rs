@@ -5,10 +5,16 @@ use std::str::FromStr;
 
 use ostree_ext::container::{ImageReference, OstreeImageReference, SignatureSource, Transport};
 
-use crate::error::Error;
-
 const OCI_DIRECTORY: &str = "oci:";
 const DIGEST_LENGTH: usize = "sha256:".len() + 64;
+
+/// A text that names no image, and what to write instead.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to use image {text:?}: {reason}")]
+pub struct BadImage {
+    text: String,
+    reason: &'static str,
+}
 
 /// An image to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +54,10 @@ impl fmt::Display for Image {
 }
 
 impl FromStr for Image {
-    type Err = Error;
+    type Err = BadImage;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse = |reason| Error::Image { text: text.into(), reason };
+    fn from_str(text: &str) -> Result<Self, BadImage> {
+        let refuse = |reason| BadImage { text: text.into(), reason };
         if let Some(path) = text.strip_prefix(OCI_DIRECTORY) {
             let empty = path.is_empty();
             return if empty {
