@@ -5,7 +5,10 @@ use onlay_api::machine_config::MachineConfigSpec;
 use super::error::{Fault, Problem, RenderError, excerpt};
 use super::ignition::types::{Config, Directory, DropIn as DropInConfig, File, Link, Node, Unit, User};
 use super::ignition::{self, resource, unit};
+use super::naming::Naming;
 use super::{kargs, validate};
+
+pub use super::owner::Owner;
 
 /// Largest sum of all contents of a configuration, in bytes. A node's agent holds them in memory.
 pub const MAX_TOTAL: usize = 16 << 20;
@@ -30,15 +33,6 @@ pub struct Desired {
     pub kernel_arguments: Vec<String>,
     /// Public keys that let their holders in as the user `core`, in order.
     pub ssh_authorized_keys: Vec<String>,
-}
-
-/// A user or group.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owner {
-    /// By number; 0 is root.
-    Id(u32),
-    /// By name, looked up on the node. Never `root`, which is number 0.
-    Name(String),
 }
 
 /// A regular file.
@@ -106,15 +100,6 @@ pub struct DropIn {
     pub contents: String,
 }
 
-/// How the entries of a list are named in messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Naming {
-    /// As in the MachineConfig that a person wrote.
-    ByIndex,
-    /// As in a merged configuration, where indexes tell nothing.
-    ByKey,
-}
-
 /// Turns a rendered configuration into what a node must have.
 ///
 /// Fails if the configuration was not made by [`super::render`] and breaks one of its rules.
@@ -155,27 +140,6 @@ pub(super) fn of_config(config: &Config, naming: Naming) -> Result<Desired, Prob
     desired.links.sort_by(|a, b| a.path.cmp(&b.path));
     desired.units.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(desired)
-}
-
-impl Naming {
-    /// The path of a field of an entry: `list[index]` or `list[key]`.
-    pub(super) fn entry(self, list: &str, index: usize, key: &str) -> String {
-        match self {
-            Self::ByIndex => format!("{list}[{index}]"),
-            Self::ByKey => format!("{list}[{key}]"),
-        }
-    }
-
-    fn each<T, R>(
-        self,
-        entries: &[T],
-        list: &str,
-        key: fn(&T) -> &String,
-        read: fn(&T, &str) -> Result<R, Problem>,
-    ) -> Result<Vec<R>, Problem> {
-        let entries = entries.iter().enumerate();
-        entries.map(|(index, entry)| read(entry, &self.entry(list, index, key(entry)))).collect()
-    }
 }
 
 /// A file of a merged configuration: what is appended needs contents that it follows.
@@ -231,8 +195,8 @@ pub(super) fn link(link: &Link, at: &str) -> Result<DesiredLink, Problem> {
 /// Checks the path and reads the owners.
 fn node(node: &Node, at: &str) -> Result<(Owner, Owner), Problem> {
     validate::path(&node.path).map_err(|fault| fault.at(format!("{at}.path")))?;
-    let user = validate::owner(&node.user).map_err(|fault| fault.at(format!("{at}.user")))?;
-    let group = validate::owner(&node.group).map_err(|fault| fault.at(format!("{at}.group")))?;
+    let user = Owner::of(&node.user).map_err(|fault| fault.at(format!("{at}.user")))?;
+    let group = Owner::of(&node.group).map_err(|fault| fault.at(format!("{at}.group")))?;
     Ok((user, group))
 }
 
@@ -243,7 +207,9 @@ pub(super) fn unit(unit: &Unit, at: &str) -> Result<DesiredUnit, Problem> {
     unit::sections(contents.as_deref().unwrap_or_default()).map_err(|fault| fault.at(format!("{at}.contents")))?;
     let mut dropins = Vec::new();
     for (index, dropin) in unit.dropins.iter().enumerate() {
-        dropins.extend(drop_in(dropin, &format!("{at}.dropins[{index}]"))?);
+        let list = format!("{at}.dropins");
+        let read = drop_in(dropin, &format!("{list}[{index}]"));
+        dropins.extend(read.map_err(|problem| problem.in_entry(&list, &dropin.name))?);
     }
     dropins.sort_by(|a, b| a.name.cmp(&b.name));
     let contents = contents.filter(|_| unit.mask != Some(true));

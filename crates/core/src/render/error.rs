@@ -1,5 +1,15 @@
 //! What can be wrong with a configuration, in words that name the field, the value and the way out.
 
+/// Lists of entries with a name: the list's last word, what an entry is called, and the field that has its name.
+const ENTRIES: [(&str, &str, &str); 6] = [
+    ("files", "file", "path"),
+    ("directories", "directory", "path"),
+    ("links", "link", "path"),
+    ("units", "unit", "name"),
+    ("dropins", "drop-in", "name"),
+    ("users", "user", "name"),
+];
+
 /// Why MachineConfigs do not become a rendered configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
@@ -49,10 +59,13 @@ impl RenderError {
 ///
 /// Fields of the Ignition configuration are named from its root (`storage.files[2].mode`), all others from the
 /// object (`spec.kernelArguments[0]`). List entries of one MachineConfig are named by index, those of a merged
-/// configuration by key.
+/// configuration by key. Where an index alone would have to be counted out, the entry is named before the field:
+/// `unit a.service: systemd.units[2].contents: ...`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {fault}")]
+#[error("{}{field}: {fault}", .entry.as_ref().map(|entry| format!("{entry}: ")).unwrap_or_default())]
 pub struct Problem {
+    /// The entry that the field belongs to, as `drop-in 10-a.conf of unit a.service`; none where field or fault name it.
+    pub entry: Option<String>,
     /// Path of the field.
     pub field: String,
     /// What is wrong.
@@ -209,7 +222,22 @@ pub enum Fault {
 impl Fault {
     /// The problem of having this fault at `field`.
     pub(crate) fn at(self, field: impl Into<String>) -> Problem {
-        Problem { field: field.into(), fault: Box::new(self) }
+        Problem { entry: None, field: field.into(), fault: Box::new(self) }
+    }
+}
+
+impl Problem {
+    /// The problem, with the name of the entry of `list` in which it is; a fault of that name itself already quotes it.
+    pub(crate) fn in_entry(self, list: &str, key: &str) -> Self {
+        let last = list.rsplit('.').next().unwrap_or(list);
+        let Some(&(_, kind, key_field)) = ENTRIES.iter().find(|(plural, ..)| *plural == last) else { return self };
+        let inner = self.field.strip_prefix(list).and_then(|rest| rest.split_once("].")).map(|(_, field)| field);
+        if key.is_empty() || inner == Some(key_field) {
+            return self;
+        }
+        let own = format!("{kind} {}", excerpt(key));
+        let entry = self.entry.map_or_else(|| own.clone(), |inner| format!("{inner} of {own}"));
+        Self { entry: Some(entry), ..self }
     }
 }
 

@@ -6,11 +6,11 @@
 use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::names;
 
-use super::desired::{self, Naming};
 use super::error::{Problem, RenderError};
 use super::ignition::merge::{Merged, Place, unite};
 use super::ignition::types::Config;
-use super::{Warning, ignition, notice, validate};
+use super::naming::Naming;
+use super::{Warning, desired, ignition, notice, validate};
 
 const DEFAULT_KERNEL: &str = "default";
 /// Warnings of one MachineConfig that are kept; people read the first ones.

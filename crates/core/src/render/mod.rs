@@ -8,7 +8,9 @@ mod error;
 pub mod ignition;
 pub mod kargs;
 mod merge;
+mod naming;
 mod notice;
+mod owner;
 mod validate;
 
 #[cfg(test)]

@@ -8,18 +8,16 @@ use std::collections::BTreeMap;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use onlay_api::machine_config::MachineConfigSpec;
 
-use super::desired::{Naming, Owner};
 use super::error::{Fault, Problem, excerpt};
-use super::ignition::types::{Account, Config, Unit};
+use super::ignition::types::{Config, Unit};
 use super::kargs;
+use super::naming::Naming;
 
 /// Longest path in bytes, and longest name in it.
 pub const PATH_MAX: usize = 4095;
 const NAME_MAX: usize = 255;
 /// Where units of a configuration are written.
 const UNITS: &str = "/etc/systemd/system";
-/// The id that means "unchanged" to chown(2).
-const NO_ID: u32 = u32::MAX;
 
 /// Checks that a path is absolute, normalised, and not the root itself.
 pub fn path(path: &str) -> Result<(), Fault> {
@@ -56,22 +54,6 @@ pub fn mode(mode: Option<i64>, default: u32) -> Result<u32, Fault> {
     match mode {
         None => Ok(default),
         Some(mode) => u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777).ok_or(Fault::Mode(mode)),
-    }
-}
-
-/// The owner that an account names: root if it names none.
-pub fn owner(account: &Account) -> Result<Owner, Fault> {
-    match (account.id, account.name.as_deref().filter(|name| !name.is_empty())) {
-        (Some(_), Some(_)) => Err(Fault::IdAndName),
-        (Some(id), None) => {
-            let known = u32::try_from(id).ok().filter(|id| *id != NO_ID);
-            Ok(Owner::Id(known.ok_or(Fault::Id(id))?))
-        }
-        (None, Some("root") | None) => Ok(Owner::Id(0)),
-        (None, Some(name)) if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':' || c == '/') => {
-            Err(Fault::AccountName(excerpt(name)))
-        }
-        (None, Some(name)) => Ok(Owner::Name(name.to_owned())),
     }
 }
 

@@ -109,13 +109,22 @@ pub(super) fn read(value: &Value, shape: &Shape, at: &str, unknown: &mut Vec<Str
         (List(each), Value::Array(entries)) => entries
             .iter()
             .enumerate()
-            .map(|(index, entry)| not_null(read(entry, each, &format!("{at}[{index}]"), unknown)?, each, at, index))
+            .map(|(index, entry)| {
+                let known = read(entry, each, &format!("{at}[{index}]"), unknown)
+                    .map_err(|problem| problem.in_entry(at, key(entry)))?;
+                not_null(known, each, at, index)
+            })
             .collect(),
         (Record(fields), Value::Object(given)) => read_record(given, fields, at, unknown),
         (Refused(_), value) if is_empty(value) => Ok(Value::Null),
         (Refused(way_out), _) => Err(Fault::Refused(way_out).at(at)),
         (expected, found) => Err(wrong_type(expected, found, at)),
     }
+}
+
+/// The text by which an entry of a list is known; empty if it has none.
+fn key(entry: &Value) -> &str {
+    entry.get("path").or_else(|| entry.get("name")).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn not_null(entry: Value, shape: &Shape, at: &str, index: usize) -> Result<Value, Problem> {

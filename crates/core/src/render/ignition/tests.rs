@@ -83,7 +83,7 @@ fn ignition_two_is_told_before_its_fields_are_read() {
 #[case::groups(json!({"passwd": {"groups": [{"name": "docs"}]}}), "passwd.groups: cannot be applied to a running node")]
 #[case::password(
     json!({"passwd": {"users": [{"name": "core", "passwordHash": "$6$x"}]}}),
-    "passwd.users[0].passwordHash: cannot be applied to a running node; use sshAuthorizedKeys"
+    "user core: passwd.users[0].passwordHash: cannot be applied to a running node; use sshAuthorizedKeys"
 )]
 #[case::removed_arguments(
     json!({"kernelArguments": {"shouldNotExist": ["quiet"]}}),

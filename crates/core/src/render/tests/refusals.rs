@@ -11,24 +11,24 @@ use rstest::rstest;
 #[case::the_root(files(&[file("/", "a")]), "storage.files[0].path: \"/\" cannot be the path of a file")]
 #[case::mode_too_large(
     files(&[json!({"path": "/etc/a", "mode": 4096})]),
-    "storage.files[0].mode: 4096 is outside of 0 to 4095 (octal 07777); write a decimal number, 420 is octal 0644"
+    "file /etc/a: storage.files[0].mode: 4096 is outside of 0 to 4095 (octal 07777); write a decimal number, 420 is octal 0644"
 )]
-#[case::negative_mode(files(&[json!({"path": "/etc/a", "mode": -1})]), "storage.files[0].mode: -1 is outside of 0 to 4095")]
+#[case::negative_mode(files(&[json!({"path": "/etc/a", "mode": -1})]), "file /etc/a: storage.files[0].mode: -1 is outside of 0 to 4095")]
 #[case::mode_of_a_directory(
     json!({"storage": {"directories": [{"path": "/etc/a", "mode": 7777}]}}),
-    "storage.directories[0].mode: 7777 is outside of 0 to 4095"
+    "directory /etc/a: storage.directories[0].mode: 7777 is outside of 0 to 4095"
 )]
 #[case::two_ways_to_name_an_owner(
     files(&[json!({"path": "/etc/a", "user": {"id": 1, "name": "daemon"}})]),
-    "storage.files[0].user: has an id and a name; keep one of them"
+    "file /etc/a: storage.files[0].user: has an id and a name; keep one of them"
 )]
 #[case::impossible_id(
     files(&[json!({"path": "/etc/a", "group": {"id": 4294967295u32}})]),
-    "storage.files[0].group: 4294967295 is no user or group id"
+    "file /etc/a: storage.files[0].group: 4294967295 is no user or group id"
 )]
 #[case::impossible_name(
     files(&[json!({"path": "/etc/a", "group": {"name": "a b"}})]),
-    "storage.files[0].group: \"a b\" is no name of a user or group"
+    "file /etc/a: storage.files[0].group: \"a b\" is no name of a user or group"
 )]
 #[case::path_named_twice(
     files(&[file("/etc/a", "a"), file("/etc/b", "b"), file("/etc/a", "c")]),
@@ -49,11 +49,11 @@ use rstest::rstest;
 )]
 #[case::link_to_nowhere(
     json!({"storage": {"links": [{"path": "/etc/a"}]}}),
-    "storage.links[0].target: missing"
+    "link /etc/a: storage.links[0].target: missing"
 )]
 #[case::hard_link(
     json!({"storage": {"links": [{"path": "/etc/a", "target": "/etc/b", "hard": true}]}}),
-    "storage.links[0].hard: cannot be applied to a running node; hard links do not survive a new image"
+    "link /etc/a: storage.links[0].hard: cannot be applied to a running node; hard links do not survive a new image"
 )]
 #[case::file_in_the_place_of_a_unit(
     json!({"storage": {"files": [file("/etc/systemd/system/a.service", "x")]},
@@ -73,15 +73,15 @@ use rstest::rstest;
 #[case::unit_without_a_suffix(units(&[json!({"name": "autofs"})]), "systemd.units[0].name: \"autofs\" is no unit name")]
 #[case::drop_in_without_a_suffix(
     units(&[json!({"name": "a.service", "dropins": [{"name": "b"}]})]),
-    "systemd.units[0].dropins[0].name: \"b\" is no drop-in name; write a file name that ends in .conf"
+    "unit a.service: systemd.units[0].dropins[0].name: \"b\" is no drop-in name; write a file name that ends in .conf"
 )]
 #[case::unit_with_a_broken_section(
     units(&[json!({"name": "a.service", "contents": "[Unit]\nDescription=a\n[Service\nExecStart=/bin/true\n"})]),
-    "systemd.units[0].contents: line 3: a section without its end; write [NAME] and nothing else on the line"
+    "unit a.service: systemd.units[0].contents: line 3: a section without its end; write [NAME] and nothing else on the line"
 )]
 #[case::drop_in_with_a_broken_section(
     units(&[json!({"name": "a.service", "dropins": [{"name": "b.conf", "contents": "Service]\n"}]})]),
-    "systemd.units[0].dropins[0].contents: line 1: neither a [SECTION] nor NAME=VALUE"
+    "drop-in b.conf of unit a.service: systemd.units[0].dropins[0].contents: line 1: neither a [SECTION] nor NAME=VALUE"
 )]
 #[case::unit_named_twice(
     units(&[json!({"name": "a.service"}), json!({"name": "a.service"})]),
@@ -93,15 +93,15 @@ use rstest::rstest;
 )]
 #[case::overwrite_with_nothing(
     files(&[json!({"path": "/etc/a", "overwrite": true})]),
-    "storage.files[0].overwrite: needs `contents.source` in the same file"
+    "file /etc/a: storage.files[0].overwrite: needs `contents.source` in the same file"
 )]
 #[case::hash_of_nothing(
     files(&[json!({"path": "/etc/a", "contents": {"verification": {"hash": "sha256-00"}}})]),
-    "storage.files[0].contents.verification.hash: needs `contents.source`"
+    "file /etc/a: storage.files[0].contents.verification.hash: needs `contents.source`"
 )]
 #[case::appended_contents_from_elsewhere(
     files(&[json!({"path": "/etc/a", "contents": {"source": "data:,"}, "append": [{"source": "https://example.com"}]})]),
-    "storage.files[0].append[0].source: https sources are not fetched by nodes"
+    "file /etc/a: storage.files[0].append[0].source: https sources are not fetched by nodes"
 )]
 #[case::another_user(
     json!({"passwd": {"users": [{"name": "core"}, {"name": "alice"}]}}),
@@ -113,7 +113,15 @@ use rstest::rstest;
 )]
 #[case::key_of_two_lines(
     json!({"passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 AAAA a\nssh-ed25519 AAAA b"]}]}}),
-    "passwd.users[0].sshAuthorizedKeys[0]: is no SSH public key; write one key on one line"
+    "user core: passwd.users[0].sshAuthorizedKeys[0]: is no SSH public key; write one key on one line"
+)]
+#[case::a_text_where_a_number_belongs(
+    files(&[file("/etc/a", "a"), json!({"path": "/etc/b", "mode": "0644"})]),
+    "file /etc/b: storage.files[1].mode: expected a whole number in decimal (420 is octal 0644), found \"0644\""
+)]
+#[case::a_number_where_the_text_of_a_drop_in_belongs(
+    units(&[json!({"name": "a.service", "dropins": [{"name": "b.conf", "contents": 1}]})]),
+    "drop-in b.conf of unit a.service: systemd.units[0].dropins[0].contents: expected a text, found 1"
 )]
 #[case::argument_with_an_open_quote(
     json!({"kernelArguments": {"shouldExist": ["a=\"b"]}}),

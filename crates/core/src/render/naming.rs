@@ -1,0 +1,41 @@
+//! How the entries of a list are named in messages.
+
+use super::error::Problem;
+
+/// How the entries of a list are named in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// As in the MachineConfig that a person wrote; the name of an entry stands before the field.
+    ByIndex,
+    /// As in a merged configuration, where indexes tell nothing.
+    ByKey,
+}
+
+impl Naming {
+    /// The path of a field of an entry: `list[index]` or `list[key]`.
+    pub fn entry(self, list: &str, index: usize, key: &str) -> String {
+        match self {
+            Self::ByIndex => format!("{list}[{index}]"),
+            Self::ByKey => format!("{list}[{key}]"),
+        }
+    }
+
+    /// Reads each entry of `list`; a problem names its entry.
+    pub fn each<T, R>(
+        self,
+        entries: &[T],
+        list: &str,
+        key: fn(&T) -> &String,
+        read: fn(&T, &str) -> Result<R, Problem>,
+    ) -> Result<Vec<R>, Problem> {
+        let entries = entries.iter().enumerate();
+        let read = entries.map(|(index, entry)| {
+            let key = key(entry);
+            read(entry, &self.entry(list, index, key)).map_err(|problem| match self {
+                Self::ByIndex => problem.in_entry(list, key),
+                Self::ByKey => problem,
+            })
+        });
+        read.collect()
+    }
+}
