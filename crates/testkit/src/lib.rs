@@ -21,6 +21,7 @@ pub mod layout;
 pub mod lock;
 pub mod network;
 pub mod node;
+pub mod objects;
 pub mod packages;
 pub mod pki;
 pub mod process;

@@ -1,6 +1,5 @@
 //! One API server with the controller on it, and a registry.
 
-use std::fmt::Debug;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -8,16 +7,13 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, find};
 use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_controller::Config;
 use onlay_core::build::spec::Outcome;
-use onlay_testkit::{ApiServer, RegistryServer, wait};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use onlay_testkit::{ApiServer, RegistryServer, objects, wait};
 use serde_json::{Value, json};
 
 /// How long anything may take on a busy machine.
@@ -42,24 +38,22 @@ impl World {
         let base = registry.push_empty("os/base:1", &labels).await.unwrap();
         let server = ApiServer::start().await.unwrap();
         let client = server.client().await.unwrap();
-        for crd in onlay_api::crds().unwrap() {
-            define(&client, &crd).await;
-        }
+        objects::define(&client, &onlay_api::crds().unwrap()).await.unwrap();
         for namespace in [NAMESPACE, NODE_SECRETS] {
-            person(&Api::<Namespace>::all(client.clone()), namespace, json!({})).await;
+            objects::apply(&Api::<Namespace>::all(client.clone()), namespace, json!({})).await.unwrap();
         }
         let kubeconfig = server.kubeconfig().to_string();
         let controller = std::thread::spawn(move || control(&kubeconfig));
         let world = Self { client, registry, base, _server: server, _controller: controller };
         world.secret("push-secret", &world.registry.docker_config(RegistryServer::PASSWORD)).await;
         let authorities = json!({"data": {"ca.crt": world.registry.authority()}});
-        person(&world.own::<ConfigMap>(), "registry-ca", authorities).await;
+        objects::apply(&world.own::<ConfigMap>(), "registry-ca", authorities).await.unwrap();
         let selector = |label: &str| json!({"matchLabels": {label: "worker"}});
         let pool = json!({"spec": {
             "nodeSelector": selector("role"),
             "machineConfigSelector": selector("machineconfiguration.openshift.io/role"),
         }});
-        person(&world.all::<MachineConfigPool>(), "worker", pool).await;
+        objects::apply(&world.all::<MachineConfigPool>(), "worker", pool).await.unwrap();
         let base = format!("{}/os/base:1", world.registry.address());
         world.machine_config("10-base", json!({"osImageURL": base})).await;
         world
@@ -79,13 +73,15 @@ impl World {
 
     pub async fn machine_config(&self, name: &str, spec: Value) {
         let labels = json!({"machineconfiguration.openshift.io/role": "worker"});
-        person(&self.all::<MachineConfig>(), name, json!({"metadata": {"labels": labels}, "spec": spec})).await;
+        objects::apply(&self.all::<MachineConfig>(), name, json!({"metadata": {"labels": labels}, "spec": spec}))
+            .await
+            .unwrap();
     }
 
     pub async fn secret(&self, name: &str, docker_config: &str) {
         let secret =
             json!({"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": docker_config}});
-        person(&self.own::<Secret>(), name, secret).await;
+        objects::apply(&self.own::<Secret>(), name, secret).await.unwrap();
     }
 
     /// The MachineOSConfig of the pool.
@@ -97,7 +93,7 @@ impl World {
             "renderedImagePushSpec": format!("{}/os/image:latest", self.registry.address()),
             "containerFile": [{"content": containerfile}],
         });
-        person(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await;
+        objects::apply(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await.unwrap();
     }
 
     /// Waits for the build that is in this state, by the one condition that is True.
@@ -205,31 +201,6 @@ pub fn state_of(build: &MachineOSBuild) -> Option<BuildConditionType> {
 fn pod_name(job: &Job) -> String {
     let uid = job.uid().unwrap();
     format!("{}-{}", job.name_any(), &uid[..5])
-}
-
-/// Writes as a person does.
-async fn person<K>(api: &Api<K>, name: &str, fields: Value)
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-{
-    let mut object = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {}});
-    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    object["metadata"]["name"] = name.into();
-    api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(object)).await.unwrap();
-}
-
-async fn define(client: &Client, crd: &CustomResourceDefinition) {
-    let api = Api::<CustomResourceDefinition>::all(client.clone());
-    let name = crd.name_any();
-    api.create(&PostParams::default(), crd).await.unwrap();
-    wait::until(&format!("{name} to be served"), PATIENCE, async || {
-        let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-        let conditions = status.conditions.unwrap_or_default();
-        let served = conditions.iter().any(|each| each.type_ == "Established" && each.status == "True");
-        Ok::<_, String>(served.then_some(()))
-    })
-    .await
-    .unwrap();
 }
 
 /// Runs the controller in a runtime of its own, until the process ends.

@@ -3,6 +3,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use onlay_api::MachineConfigNode;
 use onlay_api::machine_config_node::Permit;
+use onlay_testkit::objects;
 use serde_json::json;
 
 use crate::world::World;
@@ -28,7 +29,7 @@ async fn pods_are_evicted_and_a_budget_that_refuses_is_named() {
             "containers": [{"name": "c", "image": "i"}],
         });
         let metadata = json!({"labels": labels, "ownerReferences": owner});
-        world.user(&world.pods, name, json!({"metadata": metadata, "spec": spec})).await;
+        objects::apply(&world.pods, name, json!({"metadata": metadata, "spec": spec})).await.unwrap();
         // A budget only protects pods that run.
         let ready = json!({"type": "Ready", "status": "True"});
         let status = Patch::Merge(json!({"status": {"phase": "Running", "conditions": [ready]}}));
@@ -37,7 +38,7 @@ async fn pods_are_evicted_and_a_budget_that_refuses_is_named() {
     // Nobody computes the budget's status here, so the API server lets nothing go.
     let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(world.client.clone());
     let spec = json!({"minAvailable": 1, "selector": {"matchLabels": {"app": "cart"}}});
-    world.user(&budgets, "cart", json!({"spec": spec})).await;
+    objects::apply(&budgets, "cart", json!({"spec": spec})).await.unwrap();
 
     world.see(&world.states, "drain-0", "made", |_| true).await;
     world.agent("drain-0", "", None).await;

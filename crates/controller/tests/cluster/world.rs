@@ -5,13 +5,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool};
 use onlay_controller::Config;
-use onlay_testkit::{ApiServer, wait};
-use serde::Serialize;
+use onlay_testkit::{ApiServer, objects, wait};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -28,7 +26,7 @@ static CONTROLLER: Mutex<Option<std::thread::JoinHandle<()>>> = Mutex::new(None)
 pub async fn cluster() -> Client {
     let server = SERVER.get_or_init(|| async {
         let server = ApiServer::start().await.unwrap();
-        define(&server.client().await.unwrap()).await;
+        objects::define(&server.client().await.unwrap(), &onlay_api::crds().unwrap()).await.unwrap();
         let kubeconfig = server.kubeconfig().to_string();
         *CONTROLLER.lock().unwrap() = Some(std::thread::spawn(move || control(&kubeconfig)));
         server
@@ -56,23 +54,6 @@ fn control(kubeconfig: &str) {
         let settings = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
         match onlay_controller::reconcile(onlay_controller::client(settings).unwrap(), config()).await {}
     });
-}
-
-async fn define(client: &Client) {
-    let api = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in onlay_api::crds().unwrap() {
-        let name = crd.metadata.name.clone().unwrap();
-        api.create(&PostParams::default(), &crd).await.unwrap();
-        wait::until(&format!("{name} to be served"), PATIENCE, async || {
-            let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let is_served =
-                conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
-            Ok::<_, String>(is_served.then_some(()))
-        })
-        .await
-        .unwrap();
-    }
 }
 
 /// Access to the kinds that tests look at.
@@ -105,7 +86,7 @@ impl World {
             "machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": name}},
         }});
         pool["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        self.user(&self.pools, name, pool).await;
+        objects::apply(&self.pools, name, pool).await.unwrap();
     }
 
     /// A MachineConfig with one file.
@@ -123,27 +104,18 @@ impl World {
 
     pub async fn ignition(&self, name: &str, role: &str, config: Value) {
         let labels = json!({"machineconfiguration.openshift.io/role": role});
-        self.user(&self.configs, name, json!({"metadata": {"labels": labels}, "spec": {"config": config}})).await;
+        objects::apply(&self.configs, name, json!({"metadata": {"labels": labels}, "spec": {"config": config}}))
+            .await
+            .unwrap();
     }
 
     /// A node that is Ready, and has met its agent.
     pub async fn node(&self, name: &str, role: &str) {
         let labels = json!({format!("node-role.kubernetes.io/{role}"): ""});
-        self.user(&self.nodes, name, json!({"metadata": {"labels": labels}})).await;
+        objects::apply(&self.nodes, name, json!({"metadata": {"labels": labels}})).await.unwrap();
         let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""});
         let status = json!({"status": {"conditions": [ready]}});
         self.nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
-    }
-
-    /// Writes as a person does.
-    pub async fn user<K>(&self, api: &Api<K>, name: &str, fields: Value)
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
-    {
-        let mut object = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {}});
-        object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        object["metadata"]["name"] = name.into();
-        api.patch(name, &PatchParams::apply("person").force(), &Patch::Apply(object)).await.unwrap();
     }
 
     /// Writes as the agent of a node does: the node runs `current`, and its newest update is in this phase.
