@@ -3,6 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::health::Health;
+
+/// How many deadlines the guard waits at most for a machine that looks well: the agent's word needs the API server, and an API
+/// server that is away is no reason to leave a good deployment.
+pub const PATIENCE: u32 = 10;
+
 /// Everything that the decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -20,8 +26,19 @@ pub struct Seen {
     pub left_before: bool,
     /// Time since the guard began to wait.
     pub waited: Duration,
-    /// How long it waits.
+    /// How long it waits for a machine that does not look well.
     pub deadline: Duration,
+    /// Until when it agreed to wait longer, counted as `waited`; zero at first.
+    pub granted: Duration,
+    /// What the machine shows; none until it is looked at, which only is done when it matters.
+    pub health: Option<Health>,
+}
+
+impl Seen {
+    /// Until when the guard waits, counted as `waited`.
+    pub fn limit(&self) -> Duration {
+        self.deadline.max(self.granted)
+    }
 }
 
 /// What to do now.
@@ -31,6 +48,10 @@ pub enum Decision {
     Rest,
     /// Look again later.
     Wait,
+    /// Look how the machine is, then decide again.
+    Look,
+    /// The machine looks well: wait for the agent until then, counted as `waited`, and look once more.
+    Grant { until: Duration },
     /// Boot this deployment instead.
     GoBack { to: String },
     /// Leave everything as it is and say why.
@@ -65,15 +86,22 @@ pub fn decide(seen: &Seen) -> Decision {
     if seen.confirmed.as_ref() == booted || seen.word.as_ref() == booted {
         return Decision::Rest;
     }
-    if seen.waited < seen.deadline {
+    if seen.waited < seen.limit() {
         return Decision::Wait;
     }
+    let last = seen.deadline.saturating_mul(PATIENCE);
     match &seen.confirmed {
         None => Decision::Stay(Reason::NothingConfirmed),
         Some(_) if !seen.recorded => Decision::Stay(Reason::NotOurs),
         Some(_) if !seen.target_exists => Decision::Stay(Reason::TargetGone),
         Some(_) if seen.left_before => Decision::Stay(Reason::LeftBefore),
-        Some(to) => Decision::GoBack { to: to.clone() },
+        Some(to) => match seen.health {
+            None => Decision::Look,
+            Some(Health::Well) if seen.waited < last => {
+                Decision::Grant { until: last.min(seen.waited.saturating_add(seen.deadline)) }
+            }
+            Some(_) => Decision::GoBack { to: to.clone() },
+        },
     }
 }
 
@@ -84,6 +112,7 @@ mod tests {
     use rstest::rstest;
 
     use super::{Decision, Reason, Seen, decide};
+    use crate::health::Health;
 
     const NEW: &str = "debian/new.0";
     const OLD: &str = "debian/old.0";
@@ -98,7 +127,18 @@ mod tests {
             left_before: false,
             waited: Duration::from_secs(300),
             deadline: Duration::from_secs(300),
+            granted: Duration::ZERO,
+            health: Some(Health::Unwell),
         }
+    }
+
+    /// A machine that looks well, so long after its boot.
+    fn well(seconds: u64) -> Seen {
+        Seen { waited: Duration::from_secs(seconds), health: Some(Health::Well), ..late() }
+    }
+
+    fn grant(seconds: u64) -> Decision {
+        Decision::Grant { until: Duration::from_secs(seconds) }
     }
 
     fn go_back() -> Decision {
@@ -121,6 +161,20 @@ mod tests {
     #[case::the_same_image_and_configuration_is_left_once(
         Seen { left_before: true, ..late() }, Decision::Stay(Reason::LeftBefore))]
     #[case::no_deadline_goes_back_at_once(Seen { waited: Duration::ZERO, deadline: Duration::ZERO, ..late() }, go_back())]
+    #[case::at_the_deadline_the_machine_is_looked_at(Seen { health: None, ..late() }, Decision::Look)]
+    #[case::a_machine_that_stays_is_not_looked_at(
+        Seen { health: None, recorded: false, ..late() }, Decision::Stay(Reason::NotOurs))]
+    #[case::a_machine_that_looks_well_is_waited_for(well(300), grant(600))]
+    #[case::what_was_granted_is_waited_for(
+        Seen { granted: Duration::from_secs(600), health: None, ..well(599) }, Decision::Wait)]
+    #[case::then_it_is_looked_at_again(
+        Seen { granted: Duration::from_secs(600), health: None, ..well(600) }, Decision::Look)]
+    #[case::and_goes_back_if_it_is_not_well_any_more(
+        Seen { granted: Duration::from_secs(600), health: Some(Health::Unwell), ..well(600) }, go_back())]
+    #[case::the_last_wait_is_shorter_when_a_look_was_late(well(2800), grant(3000))]
+    #[case::no_machine_is_waited_for_for_ever(well(3000), go_back())]
+    #[case::a_guard_that_began_again_grants_from_now(well(1250), grant(1550))]
+    #[case::the_agents_word_counts_while_it_is_waited_for(Seen { word: Some(NEW.into()), ..well(1250) }, Decision::Rest)]
     fn decides(#[case] seen: Seen, #[case] expected: Decision) {
         assert_eq!(decide(&seen), expected);
     }

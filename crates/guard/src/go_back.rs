@@ -48,8 +48,8 @@ enum Unprepared {
 pub struct GoBack<'a, R> {
     pub machine: &'a Machine,
     pub run: &'a R,
-    /// How long the guard had waited.
-    pub deadline: Duration,
+    /// How long the guard waited for the agent's word.
+    pub limit: Duration,
 }
 
 impl<R: Run> GoBack<'_, R> {
@@ -78,8 +78,8 @@ impl<R: Run> GoBack<'_, R> {
 
     /// What happened, what is done about it, and what the machine shows: one line, also for whoever reads the journal.
     fn reason(&self, done: &str) -> String {
-        let Self { machine, run, deadline } = self;
-        let (booted, seconds) = (&machine.booted, deadline.as_secs());
+        let Self { machine, run, limit } = self;
+        let (booted, seconds) = (&machine.booted, limit.as_secs());
         let evidence = evidence::gather(*run);
         let reason =
             format!("deployment {booted} was not confirmed within {seconds} s of its boot, {done}; {evidence}");

@@ -71,6 +71,8 @@ impl Machine {
             left_before: record.map_or(Ok(false), |record| self.left_before(&record))?,
             waited: self.waited()?,
             deadline: settings.map_or(DEFAULT_DEADLINE, |settings| Duration::from_secs(settings.deadline_seconds)),
+            granted: Duration::ZERO,
+            health: None,
             confirmed,
         })
     }
@@ -105,7 +107,8 @@ impl Machine {
         Ok(now.saturating_sub(began))
     }
 
-    fn uptime(&self) -> Result<Duration, Error> {
+    /// Time since the boot.
+    pub fn uptime(&self) -> Result<Duration, Error> {
         let text = self.read(UPTIME)?.unwrap_or_default();
         let first = text.split_whitespace().next().unwrap_or_default();
         seconds(first).ok_or_else(|| Error::Uptime { path: self.root.join(UPTIME), text: text.clone() })

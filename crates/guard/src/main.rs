@@ -13,6 +13,7 @@ mod booted;
 mod decision;
 mod evidence;
 mod go_back;
+mod health;
 mod machine;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,9 @@ struct Programs {
     calls: Mutex<Vec<String>>,
     booted_is_broken: bool,
     confirmed_is_broken: bool,
+    /// The kubelet runs; while systemd is asked about it, the agent gives its word here.
+    well: bool,
+    word: Option<Utf8PathBuf>,
 }
 
 impl Programs {
@@ -43,6 +46,12 @@ impl Run for Programs {
             ["unshare", ..] if self.confirmed_is_broken => Runner::here().output(&["false"]),
             ["timeout", _, "systemctl", "list-units", ..] => {
                 Ok(include_str!("fixtures/systemd-252/crashing.units").into())
+            }
+            ["timeout", _, "systemctl", "show", ..] if self.well => {
+                if let Some(word) = &self.word {
+                    fs::write(word, NEW).unwrap();
+                }
+                Ok(include_str!("fixtures/systemd-252/well.show").into())
             }
             ["timeout", _, "systemctl", "show", ..] => Ok(include_str!("fixtures/systemd-252/crashing.show").into()),
             [.., "--unit", "kubelet.service"] => Ok(include_str!("fixtures/systemd-252/crashing.journal").into()),
@@ -164,6 +173,36 @@ fn the_agents_word_ends_the_watch_without_a_trace() {
     watch::watch(&disk.machine(), &programs).unwrap();
     assert!(programs.changes().is_empty());
     assert_eq!((disk.quarantined(), disk.report()), (0, None));
+}
+
+#[test]
+fn a_machine_that_looks_well_is_given_time_to_reach_the_api_server() {
+    let disk = Disk::new();
+    let word = disk.deployment(NEW).join("run/onlay/confirmed");
+    let programs = Programs { well: true, word: Some(word), ..Default::default() };
+    watch::watch(&disk.machine(), &programs).unwrap();
+    assert!(programs.changes().is_empty());
+    assert_eq!((disk.quarantined(), disk.report()), (0, None));
+}
+
+#[test]
+fn a_machine_that_looks_well_is_not_given_more_than_ten_deadlines() {
+    let disk = Disk::new();
+    disk.uptime(1000.0 + 3000.0);
+    let programs = Programs { well: true, ..Default::default() };
+    watch::watch(&disk.machine(), &programs).unwrap();
+    assert_eq!(programs.changes().last().map(String::as_str), Some("systemctl reboot"));
+    let reason = disk.report().unwrap().reason;
+    assert!(reason.contains("kubelet.service: active (running), wrote last: "), "{reason}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_made_true_gets_no_time() {
+    let disk = Disk::new();
+    fs::create_dir_all(disk.deployment(NEW).join("etc/greeting/theirs")).unwrap();
+    let programs = Programs { well: true, ..Default::default() };
+    watch::watch(&disk.machine(), &programs).unwrap();
+    assert_eq!(programs.changes().last().map(String::as_str), Some("systemctl reboot"));
 }
 
 #[test]

@@ -140,6 +140,12 @@ impl Record {
 }
 
 impl Tree {
+    /// Names of the units that are to run: those that it enables and does not mask.
+    pub fn enabled_units(&self) -> impl Iterator<Item = &str> {
+        let enabled = |unit: &Unit| unit.enabled == Some(true) && unit.masked != Some(true);
+        self.units.iter().filter(move |(_, unit)| enabled(unit)).map(|(name, _)| name.as_str())
+    }
+
     /// Digests of all contents that this tree names.
     pub fn contents(&self) -> BTreeSet<String> {
         let files = self.files.values().map(|file| &file.sha256);

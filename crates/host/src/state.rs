@@ -135,7 +135,7 @@ impl Quarantine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardSettings {
-    /// How long after its boot a deployment may stay unconfirmed, in seconds.
+    /// How long after its boot a deployment may stay unconfirmed, in seconds; a machine that looks well gets ten times as long.
     pub deadline_seconds: u64,
 }
 

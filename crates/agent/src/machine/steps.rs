@@ -125,9 +125,7 @@ impl Machine {
         let outcome = look(self.site(), record)?;
         let differs = |what| Problem { what, reason: "is not as the configuration says".to_owned() };
         let mut problems: Vec<_> = outcome.failed.into_iter().chain(outcome.changed.into_iter().map(differs)).collect();
-        let enabled =
-            record.tree.units.iter().filter(|(_, unit)| unit.enabled == Some(true) && unit.masked != Some(true));
-        let enabled: Vec<&str> = enabled.map(|(name, _)| name.as_str()).collect();
+        let enabled: Vec<&str> = record.tree.enabled_units().collect();
         for unit in systemd::unwell(self.run.as_ref(), &enabled)? {
             let reason = format!("has {}; `journalctl -u {}` on the node says why", unit.state, unit.unit);
             problems.push(Problem { what: unit.unit, reason });
