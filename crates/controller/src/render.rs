@@ -3,7 +3,7 @@
 //! A configuration that cannot be rendered leaves the target as it is; why is written to an annotation of the pool,
 //! from which rollout, the only writer of the pool's status, makes a condition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kube::{Api, Resource, ResourceExt};
 use onlay_api::names::{GENERATED_BY_ANNOTATION, RENDER_ERROR_ANNOTATION, RENDER_MANAGER, SOURCES_ANNOTATION};
 use onlay_api::{MachineConfig, MachineConfigPool};
 use onlay_core::pools::machine_configs_of;
-use onlay_core::render::{Rendered, render};
+use onlay_core::render::{Rendered, Warning, render};
 use serde_json::{Value, json};
 
 use crate::apply;
@@ -48,8 +48,17 @@ impl Reportable for Error {
 /// What a pool was rendered from: name, UID and generation of each MachineConfig.
 type Inputs = Vec<(String, Option<String>, Option<i64>)>;
 
-/// The newest rendering of each pool, so that only a change of its inputs makes it be rendered again.
-type Known = BTreeMap<String, (Inputs, Outcome)>;
+/// What is remembered of each pool.
+type Known = BTreeMap<String, Memory>;
+
+/// What is remembered of one pool.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The newest rendering, so that only a change of its inputs makes the pool be rendered again.
+    newest: Option<(Inputs, Outcome)>,
+    /// The warnings of the newest rendering, which people have been told; none before the first one.
+    told: Option<BTreeSet<Warning>>,
+}
 
 /// What rendering gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,19 +99,20 @@ async fn reconcile(
         Err(error) => return target(ctx, pool, &Outcome::Failed(chain(&error))).await,
     };
     let inputs: Inputs = selected.iter().map(|each| (each.name_any(), each.uid(), each.metadata.generation)).collect();
-    if let Some((_, outcome)) = known.get(&name).filter(|(before, outcome)| *before == inputs && exists(ctx, outcome)) {
+    let memory = known.entry(name.clone()).or_default();
+    if let Some((_, outcome)) = memory.newest.as_ref().filter(|(before, it)| *before == inputs && exists(ctx, it)) {
         return target(ctx, pool, outcome).await;
     }
     let outcome = match render(&name, selected) {
         Ok(rendered) => {
-            warn(ctx, pool, &rendered, now).await;
+            warn(ctx, pool, &rendered, &mut memory.told, now).await;
             write(ctx, pool, &rendered).await?;
             Outcome::Rendered { name: rendered.name, sources: rendered.sources }
         }
         Err(error) => Outcome::Failed(chain(&error)),
     };
     target(ctx, pool, &outcome).await?;
-    known.insert(name, (inputs, outcome));
+    memory.newest = Some((inputs, outcome));
     Ok(())
 }
 
@@ -113,12 +123,27 @@ fn exists(ctx: &Context, outcome: &Outcome) -> bool {
     }
 }
 
-async fn warn(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered, now: Timestamp) {
+/// Tells people what was accepted but probably not meant, each thing once.
+async fn warn(
+    ctx: &Context,
+    pool: &MachineConfigPool,
+    rendered: &Rendered,
+    told: &mut Option<BTreeSet<Warning>>,
+    now: Timestamp,
+) {
     let is_new = ctx.configs.get(&rendered.name).is_none();
-    for warning in rendered.warnings.iter().filter(|_| is_new) {
+    for warning in to_tell(&rendered.warnings, told.as_ref(), is_new) {
         let notice = Notice { warning: true, reason: "Suspicious", action: "Render", note: warning.to_string() };
         ctx.reporter.notice(&pool.object_ref(&()), &notice, now).await;
     }
+    *told = Some(rendered.warnings.iter().cloned().collect());
+}
+
+/// The warnings that people have not been told. A controller that has just begun knows nothing of what was told: it takes
+/// the warnings of a configuration that was there already for told.
+fn to_tell<'a>(warnings: &'a [Warning], told: Option<&BTreeSet<Warning>>, is_new: bool) -> Vec<&'a Warning> {
+    let is_told = |warning: &Warning| told.map_or(!is_new, |told| told.contains(warning));
+    warnings.iter().filter(|warning| !is_told(warning)).collect()
 }
 
 /// Writes the rendered configuration.
@@ -137,6 +162,11 @@ async fn write(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered) -> 
     let api = Api::all(ctx.client.clone());
     let observed = ctx.configs.get(&rendered.name);
     if let Some(written) = apply::apply(&api, RENDER_MANAGER, &rendered.name, observed.as_deref(), desired).await? {
+        let (pool, name) = (pool.name_any(), &rendered.name);
+        match observed {
+            None => tracing::info!(pool, name, sources = ?rendered.sources, "rendered a configuration"),
+            Some(_) => tracing::debug!(pool, name, "mended a rendered configuration"),
+        }
         ctx.configs.put(written);
     }
     Ok(())
@@ -161,13 +191,57 @@ async fn target(ctx: &Context, pool: &MachineConfigPool, outcome: &Outcome) -> R
     });
     let api = Api::all(ctx.client.clone());
     if let Some(written) = apply::apply(&api, RENDER_MANAGER, &pool.name_any(), Some(pool), desired).await? {
-        tracing::info!(pool = pool.name_any(), ?outcome, "rendered");
+        tell_target(pool, outcome);
         ctx.pools.put(written);
     }
     Ok(())
 }
 
+/// Logs what was written to a pool: that its target moved, or why it cannot.
+fn tell_target(pool: &MachineConfigPool, outcome: &Outcome) {
+    let (name, before) = (pool.name_any(), pool.spec.configuration.as_ref().map(|before| before.name.as_str()));
+    match outcome {
+        Outcome::Failed(error) => {
+            tracing::warn!(pool = name, error, "the pool cannot be rendered; it keeps its target")
+        }
+        Outcome::Rendered { name: target, .. } if before != Some(target) => {
+            tracing::info!(pool = name, target, "the pool has another target");
+        }
+        Outcome::Rendered { name: target, .. } => tracing::debug!(pool = name, target, "the pool keeps its target"),
+    }
+}
+
 fn reference(name: &str, sources: &[String]) -> Value {
     let reference = |name: &String| json!({"apiVersion": MachineConfig::api_version(&()), "kind": MachineConfig::kind(&()), "name": name});
     json!({"name": name, "source": sources.iter().map(reference).collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{Warning, to_tell};
+
+    fn warnings(fields: &[&str]) -> Vec<Warning> {
+        let one = |field: &&str| Warning { machine_config: "a".into(), field: (*field).into(), text: "is odd".into() };
+        fields.iter().map(one).collect()
+    }
+
+    #[rstest]
+    #[case::all_of_a_first_rendering(&["x", "y"], None, true, &["x", "y"])]
+    #[case::none_of_what_was_there_when_the_controller_began(&["x", "y"], None, false, &[])]
+    #[case::only_what_is_new(&["x", "y"], Some(&["x"][..]), true, &["y"])]
+    #[case::what_is_new_though_the_rendering_is_not(&["x", "y"], Some(&["x"][..]), false, &["y"])]
+    #[case::nothing_twice(&["x"], Some(&["x"][..]), true, &[])]
+    #[case::what_comes_back(&["x"], Some(&[][..]), false, &["x"])]
+    fn what_people_are_told(
+        #[case] found: &[&str],
+        #[case] told: Option<&[&str]>,
+        #[case] is_new: bool,
+        #[case] expected: &[&str],
+    ) {
+        let (found, told) = (warnings(found), told.map(|told| warnings(told).into_iter().collect()));
+        let fields: Vec<_> = to_tell(&found, told.as_ref(), is_new).iter().map(|each| each.field.as_str()).collect();
+        assert_eq!(fields, expected);
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -94,6 +95,8 @@ pub struct Reporter {
     client: Client,
     controller: &'static str,
     instance: String,
+    /// How many Events were made.
+    told: AtomicU32,
     /// The last failure of each object, so that trying again does not repeat it.
     failures: Mutex<BTreeMap<String, String>>,
 }
@@ -101,7 +104,7 @@ pub struct Reporter {
 impl Reporter {
     /// A reporter that signs as `controller`, and as this instance of it.
     pub fn new(client: Client, controller: &'static str, instance: &str) -> Self {
-        Self { client, controller, instance: instance.to_owned(), failures: Mutex::default() }
+        Self { client, controller, instance: instance.to_owned(), told: AtomicU32::new(0), failures: Mutex::default() }
     }
 
     /// Reports the outcome of the work on one object, and answers when to try again.
@@ -150,9 +153,11 @@ impl Reporter {
 
     fn event(&self, object: &ObjectReference, notice: &Notice, now: Timestamp) -> Event {
         let name = object.name.as_deref().unwrap_or_default();
+        // One pass has one time, and may tell several things about one object.
+        let number = self.told.fetch_add(1, Ordering::Relaxed);
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                name: Some(format!("{name}.{:x}.{number:x}", now.as_nanosecond())),
                 generate_name: None,
                 // Objects without a namespace have their Events in this one, by the rule of the API server.
                 namespace: Some(object.namespace.clone().unwrap_or_else(|| "default".to_owned())),

@@ -77,3 +77,40 @@ async fn what_cannot_be_rendered_is_told_and_repairs_itself() {
     let pool = world.columns("broken", "True False False 0 0 0 0").await;
     assert!(!pool.metadata.annotations.unwrap_or_default().contains_key(RENDER_ERROR_ANNOTATION));
 }
+
+#[tokio::test]
+async fn what_is_probably_not_meant_is_told_once() {
+    let world = World::new().await;
+    world.pool("odd", json!({})).await;
+    let odd = |spelling: &str| {
+        let file = json!({"path": "/etc/odd", "mode": 644, "contents": {"source": "data:,odd"}, spelling: "root"});
+        json!({"ignition": {"version": "3.5.0"}, "storage": {"files": [file]}})
+    };
+    world.ignition("50-odd", "odd", odd("owner")).await;
+    let first =
+        ["MachineConfig 50-odd: storage.files[0].mode: 644 is octal 1204", "storage.files[0].owner: is ignored"];
+    suspicions(&world, "odd", &first).await;
+
+    let before = world.rendered("odd", |sources| sources == ["50-odd"]).await;
+    world.file("60-fine", "odd", "/etc/fine", "fine").await;
+    world.rendered_anew("odd", &before).await;
+    world.ignition("50-odd", "odd", odd("group-owner")).await;
+    suspicions(&world, "odd", &[&first[..], &["storage.files[0].group-owner: is ignored"]].concat()).await;
+}
+
+/// Waits until the pool has exactly these Events about what is suspicious, each with one of these parts.
+async fn suspicions(world: &World, pool: &str, parts: &[&str]) {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), "default");
+    let what = format!("{} Events about pool {pool}", parts.len());
+    wait::until(&what, PATIENCE, async || {
+        let told = events.list(&ListParams::default().fields("reason=Suspicious")).await.map_err(|e| e.to_string())?;
+        let of_pool = |event: &&Event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(pool);
+        let told: Vec<&Event> = told.iter().filter(of_pool).collect();
+        let notes: Vec<_> = told.iter().map(|event| event.note.clone().unwrap_or_default()).collect();
+        let all = parts.iter().all(|part| notes.iter().filter(|note| note.contains(part)).count() == 1);
+        let warnings = told.iter().all(|event| event.type_.as_deref() == Some("Warning"));
+        if all && warnings && notes.len() == parts.len() { Ok(Some(())) } else { Err(format!("{notes:?}")) }
+    })
+    .await
+    .unwrap();
+}
