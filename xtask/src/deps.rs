@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onlay-builder", &["onlay-api", "onlay-core", "onlay-host", "onlay-registry"]),
     ("onlayd", &["onlay-agent", "onlay-builder", "onlay-controller"]),
     ("onlay-testkit", &["onlay-api"]),
-    ("onlay-e2e", &[]),
+    ("onlay-e2e", &["onlay-api", "onlay-testkit"]),
     ("xtask", &["onlay-api", "onlay-testkit"]),
 ];
 

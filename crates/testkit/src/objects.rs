@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -32,21 +34,35 @@ pub enum ObjectError {
     TimedOut(#[from] TimedOut),
 }
 
-/// Creates definitions of kinds and waits until each one is served.
+/// Applies definitions of kinds and waits until each one is served.
 pub async fn define(client: &Client, definitions: &[CustomResourceDefinition]) -> Result<(), ObjectError> {
     let api = Api::<CustomResourceDefinition>::all(client.clone());
     for definition in definitions {
         let name = definition.name_any();
-        api.create(&PostParams::default(), definition).await.map_err(refused::<CustomResourceDefinition>(&name))?;
+        let params = PatchParams::apply("person").force();
+        let applied = api.patch(&name, &params, &Patch::Apply(definition)).await;
+        applied.map_err(refused::<CustomResourceDefinition>(&name))?;
+        let objects = Api::<DynamicObject>::all_with(client.clone(), &resource(definition));
         wait::until(&format!("{name} to be served"), PATIENCE, async || {
             let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
             let conditions = status.conditions.unwrap_or_default();
             let served = conditions.iter().any(|each| each.type_ == "Established" && each.status == "True");
-            if served { Ok(Some(())) } else { Err(format!("{conditions:?}")) }
+            if !served {
+                return Err(format!("{conditions:?}"));
+            }
+            objects.list(&ListParams::default()).await.map(|_| Some(())).map_err(|error| error.to_string())
         })
         .await?;
     }
     Ok(())
+}
+
+/// The newest version of a kind, with the names of its definition.
+fn resource(definition: &CustomResourceDefinition) -> ApiResource {
+    let spec = &definition.spec;
+    let version = spec.versions.first().map(|version| version.name.as_str()).unwrap_or_default();
+    let kind = GroupVersionKind::gvk(&spec.group, version, &spec.names.kind);
+    ApiResource::from_gvk_with_plural(&kind, &spec.names.plural)
 }
 
 /// Writes an object as a person does: server-side apply of `fields` (`metadata`, `spec`, …) under the manager `person`,

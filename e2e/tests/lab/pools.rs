@@ -15,17 +15,16 @@ async fn a_node_that_two_custom_pools_select_stays_where_it_is_and_says_so() {
     let (one, two) = ("node-role.kubernetes.io/one", "node-role.kubernetes.io/two");
     cluster.kubectl(&["label", "node", WORKERS[0], &format!("{one}="), &format!("{two}=")]).await;
     for name in ["one", "two"] {
-        let degraded = cluster
-            .pool_is(name, "NodeDegraded", SOON, |pool| pool_condition(pool, "NodeDegraded") == "True")
-            .await;
+        let degraded =
+            cluster.pool_is(name, "NodeDegraded", SOON, |pool| pool_condition(pool, "NodeDegraded") == "True").await;
         let conditions = degraded.status.unwrap().conditions;
         let message = conditions.into_iter().find(|known| known.type_ == "NodeDegraded").unwrap().message;
-        assert!(message.contains(WORKERS[0]) && message.contains("one, two"), "{message}");
-        cluster.event("MachineConfigPool", name, "one, two").await;
+        assert!(message.contains(WORKERS[0]) && message.contains("one and two"), "{message}");
+        cluster.event("MachineConfigPool", name, "one and two").await;
     }
     let reason = r"jsonpath={.metadata.annotations.machineconfiguration\.openshift\.io/reason}";
     let reason = cluster.kubectl(&["get", "node", WORKERS[0], "-o", reason]).await;
-    assert!(reason.contains("one, two"), "{reason}");
+    assert!(reason.contains("one and two"), "{reason}");
     assert_eq!(timeline.moments(), [], "nothing moves");
 
     cluster.kubectl(&["label", "node", WORKERS[0], &format!("{one}-"), &format!("{two}-")]).await;

@@ -117,10 +117,10 @@ async fn columns_after(cluster: &Cluster) {
     let rows: Vec<Vec<_>> = build.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0].join(" "), "NAME PREPARED BUILDING SUCCEEDED INTERRUPTED FAILED AGE");
     assert_eq!(rows[1][1..6].join(" "), "False False True False False");
-    let jobs = cluster
+    let left = cluster
         .kubectl(&[
             "get",
-            "jobs,configmaps",
+            "configmaps,secrets",
             "-n",
             NAMESPACE,
             "-o",
@@ -129,7 +129,7 @@ async fn columns_after(cluster: &Cluster) {
             "machineconfiguration.openshift.io/ephemeral-build-object",
         ])
         .await;
-    assert_eq!(jobs, "", "a build that succeeded leaves only its Job, for the log");
+    assert_eq!(left, "", "a build that succeeded leaves only its Job, for the log");
     let nodes = cluster.kubectl(&["get", "machineconfignode", WORKERS[0], "--no-headers"]).await;
     let fields: Vec<_> = nodes.split_whitespace().collect();
     assert_eq!((fields[1], fields[2] == fields[3], fields[4]), (POOL, true, "True"));

@@ -1,27 +1,17 @@
 //! On the real API server.
 
 use super::*;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, PostParams};
-use onlay_testkit::{ApiServer, wait};
-use std::time::Duration;
+use onlay_testkit::{ApiServer, objects};
 
 const NODE: &str = "worker-0";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that knows the kind and has no object of it.
 async fn server() -> (ApiServer, Api<MachineConfigNode>) {
     let server = ApiServer::start().await.unwrap();
     let client = server.client().await.unwrap();
-    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-    let is_ours = |definition: &CustomResourceDefinition| definition.spec.names.kind == "MachineConfigNode";
-    let definition = onlay_api::crds().unwrap().into_iter().find(is_ours).unwrap();
-    definitions.create(&PostParams::default(), &definition).await.unwrap();
-    let nodes = Api::<MachineConfigNode>::all(client);
-    wait::until("MachineConfigNode to be served", PATIENCE, async || nodes.list(&Default::default()).await.map(Some))
-        .await
-        .unwrap();
-    (server, nodes)
+    objects::define(&client, &onlay_api::crds().unwrap()).await.unwrap();
+    (server, Api::all(client))
 }
 
 async fn create(nodes: &Api<MachineConfigNode>) -> MachineConfigNode {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
-use onlay_testkit::{ApiServer, wait};
+use onlay_testkit::{ApiServer, objects};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -27,21 +26,7 @@ pub async fn with_definitions() -> Client {
 
 /// Applies our definitions and waits until their kinds are served.
 pub async fn apply_definitions(client: &Client) {
-    let api = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in onlay_api::crds().unwrap() {
-        let name = crd.metadata.name.clone().unwrap();
-        api.patch(&name, &PatchParams::apply("onlay-test"), &Patch::Apply(&crd)).await.unwrap();
-        wait::until(&format!("{name} to be served"), PATIENCE, async || {
-            let status = api.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let served =
-                conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
-            let objects = kind_api(client, &crd.spec.names.kind);
-            Ok::<_, String>((served && objects.list(&Default::default()).await.is_ok()).then_some(()))
-        })
-        .await
-        .unwrap();
-    }
+    objects::define(client, &onlay_api::crds().unwrap()).await.unwrap();
 }
 
 /// Access to the objects of one of our kinds as plain JSON.
