@@ -3,11 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::health::Health;
-
 /// How many deadlines the guard waits at most for a machine that looks well: the agent's word needs the API server, and an API
 /// server that is away is no reason to leave a good deployment.
 pub const PATIENCE: u32 = 10;
+
+/// What the machine shows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing is wrong that can be seen without the API server.
+    Well,
+    /// Something is wrong, or cannot be looked at.
+    Unwell,
+}
 
 /// Everything that the decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +118,7 @@ mod tests {
 
     use rstest::rstest;
 
-    use super::{Decision, Reason, Seen, decide};
-    use crate::health::Health;
+    use super::{Decision, Health, Reason, Seen, decide};
 
     const NEW: &str = "debian/new.0";
     const OLD: &str = "debian/old.0";

@@ -11,17 +11,9 @@ use onlay_host::converge::{self, Reach, Site};
 use onlay_host::root::{self, Root};
 use onlay_host::systemd::{self, UnitState};
 
+use crate::decision::Health;
 use crate::evidence::{Bounded, KUBELET, RUNTIMES};
 use crate::machine::{self, Machine};
-
-/// What the machine shows by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// Nothing is wrong that can be seen without the API server.
-    Well,
-    /// Something is wrong, or cannot be looked at.
-    Unwell,
-}
 
 /// Why the machine could not be looked at.
 #[derive(Debug, thiserror::Error)]

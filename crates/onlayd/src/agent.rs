@@ -13,7 +13,8 @@ pub struct Arguments {
     /// Where the root of the node is mounted.
     #[arg(long, default_value = "/host")]
     host_root: String,
-    /// How long a booted system may stay unconfirmed before the node goes back, such as `5m`.
+    /// How long a booted system may stay unconfirmed before the node goes back, such as `5m`; ten times as long if the node looks
+    /// well from within.
     #[arg(long, default_value = "5m", value_parser = duration)]
     guard_deadline: Duration,
 }

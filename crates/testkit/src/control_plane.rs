@@ -24,8 +24,10 @@ const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(network::HOST), 644
 /// Not etcd's usual port: the machine may run one of its own.
 const ETCD: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 22379);
 
+/// The API server among the daemons.
+pub const API_SERVER: &str = "kube-apiserver";
 /// The daemons, in the order in which they are started.
-pub const DAEMONS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+pub const DAEMONS: [&str; 4] = ["etcd", API_SERVER, "kube-controller-manager", "kube-scheduler"];
 
 /// Why the control plane does not run.
 #[derive(Debug, thiserror::Error)]

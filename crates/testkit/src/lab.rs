@@ -186,6 +186,17 @@ impl Lab {
         registry::start(&self.layout, &self.pki).await
     }
 
+    /// Starts the control plane again after [`Lab::kill_api_server`].
+    pub async fn start_api_server(&self) -> Result<(), LabError> {
+        control_plane::up(&self.layout, &self.assets, &self.pki).await?;
+        Ok(())
+    }
+
+    /// Kills the API server, as an outage would. What it stored stays.
+    pub async fn kill_api_server(&self) -> Result<(), LabError> {
+        Ok(process::kill(&self.layout, control_plane::API_SERVER).await?)
+    }
+
     /// Stops the registry, as an outage would. What was pushed stays.
     pub async fn stop_registry(&self) -> Result<(), RegistryError> {
         registry::stop(&self.layout).await

@@ -53,7 +53,7 @@ impl Cluster {
         self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
-            self.label(node, "node-role.kubernetes.io/worker-automount-").await;
+            self.leave_custom_pools(node).await;
             self.kubectl(&["uncordon", node]).await;
         }
         let configs = self.kubectl(&["get", "mc", "-o", "name"]).await;
@@ -68,6 +68,16 @@ impl Cluster {
         self.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
         install::example_secrets(&self.lab).await.unwrap();
         self.wait_for_pool("worker", "Updated with 2 machines", NODE, |pool| updated(pool, 2)).await.map(drop)
+    }
+
+    /// Takes every role but `worker` from a node.
+    async fn leave_custom_pools(&self, node: &str) {
+        let known = Api::<Node>::all(self.client.clone()).get(node).await.unwrap();
+        for label in known.labels().keys().filter(|label| label.starts_with("node-role.kubernetes.io/")) {
+            if label != "node-role.kubernetes.io/worker" {
+                self.label(node, &format!("{label}-")).await;
+            }
+        }
     }
 
     /// Runs kubectl; a failure fails the test with what kubectl said.
