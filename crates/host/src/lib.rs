@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of Kubernetes and decides nothing: it reads a machine, and makes it what a record says.
 
+#![warn(missing_docs)]
+
 pub mod command;
 pub mod content;
 pub mod converge;
