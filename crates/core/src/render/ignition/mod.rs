@@ -6,6 +6,7 @@
 pub(super) mod merge;
 pub(super) mod resource;
 mod schema;
+pub mod spec;
 pub mod types;
 pub(super) mod unit;
 

@@ -71,7 +71,8 @@ fn read_data_url(source: &str) -> Result<Vec<u8>, Fault> {
     read_percent(data)
 }
 
-fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
+/// The bytes of percent-encoded contents.
+pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
     const UNSAFE: &str = " <>#\"{}|\\^[]`";
     if let Some((at, found)) = data.char_indices().find(|(_, c)| !c.is_ascii_graphic() || UNSAFE.contains(*c)) {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -88,7 +89,8 @@ fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
     Ok(percent_encoding::percent_decode_str(data).collect())
 }
 
-fn read_base64(data: &str) -> Result<Vec<u8>, Fault> {
+/// The bytes of base64-encoded contents.
+pub(super) fn read_base64(data: &str) -> Result<Vec<u8>, Fault> {
     let written = data.trim_end_matches('=').len();
     BASE64.decode(data).map_err(|error| {
         Fault::DataUrl(match error {

@@ -1,0 +1,114 @@
+//! The rules of the Ignition specifications for configurations that are well-formed.
+//!
+//! Source: the specifications 3.0 to 3.6 and the checks that Ignition itself makes of them, measured on its own program.
+
+mod account;
+mod disk;
+mod node;
+mod resource;
+mod unit;
+mod url;
+
+use std::collections::HashSet;
+
+use super::fault::Fault;
+use super::fields::{Kind, Minor, Shape, Table};
+use super::keys;
+use super::path::Path;
+use super::report::Report;
+use super::tree::Record;
+
+pub use node::clean_path;
+pub use resource::is_other_version;
+/// Which specification the configuration follows, and whose rules hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The specification 3.x.0.
+    pub minor: Minor,
+}
+
+/// The scheme of a URL in lower case; none if it is no URL.
+pub fn scheme(text: &str) -> Option<String> {
+    url::parse(text).ok().map(|url| url.scheme)
+}
+
+/// Everything that is wrong with a configuration: equal entries first, then the rules for each record.
+///
+/// `table` is that of an Ignition configuration, or of something that holds one.
+pub fn check(table: &Table, minor: Minor, config: &Record, at: &Path) -> Report {
+    let mut report = Report::default();
+    duplicates(table, minor, config, at, &mut report);
+    each_record(table, Rules { minor }, config, at, &mut report);
+    report
+}
+
+/// Entries that may stand in a list only once, found twice.
+fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &mut Report) {
+    let mut known = HashSet::new();
+    for field in table.fields(minor).filter(|field| matches!(field.shape, Shape::Texts | Shape::Records(_))) {
+        if keys::repeats(table, field) {
+            continue;
+        }
+        for (index, entry) in record.list(field.name).iter().enumerate() {
+            let key = keys::key(field.shape.table(), entry);
+            if !known.insert((keys::handle(table, field.name), key.clone())) {
+                report.error(at.at(field.name).nth(index), Fault::Duplicate(key));
+            }
+        }
+    }
+    below(table, minor, record, at, &mut |table, record, path| duplicates(table, minor, record, path, report));
+}
+
+fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: &mut Report) {
+    match table.kind {
+        Kind::Config => unit::paths(record, at, report),
+        Kind::Ignition => resource::version(rules, record, at, report),
+        Kind::IgnitionConfig => resource::merged(rules, record, at, report),
+        Kind::Tls => resource::authorities(rules, record, at, report),
+        Kind::Proxy => resource::proxy(record, at, report),
+        Kind::OldReference => resource::old_reference(rules, record, at, report),
+        Kind::OldAuthority => resource::old_authority(rules, record, at, report),
+        Kind::Resource => resource::resource(rules, record, at, report),
+        Kind::HttpHeader => resource::header(record, at, report),
+        Kind::Verification => resource::verification(rules, record, at, report),
+        Kind::Directory | Kind::File | Kind::Link => node::node(table.kind, rules, record, at, report),
+        Kind::NodeAccount => account::node_account(record, at, report),
+        Kind::Storage => node::storage(rules, record, at, report),
+        Kind::Disk => disk::disk(record, at, report),
+        Kind::Partition => disk::partition(record, at, report),
+        Kind::Filesystem => disk::filesystem(rules, record, at, report),
+        Kind::Luks => disk::luks(rules, record, at, report),
+        Kind::ClevisCustom => disk::custom_pin(rules, record, at, report),
+        Kind::Tang => disk::tang(rules, record, at, report),
+        Kind::Raid => disk::raid(rules, record, at, report),
+        Kind::Systemd => unit::instances(record, at, report),
+        Kind::Unit => unit::unit(record, at, report),
+        Kind::DropIn => unit::drop_in(record, at, report),
+        _ => {}
+    }
+    below(table, rules.minor, record, at, &mut |table, record, path| each_record(table, rules, record, path, report));
+}
+
+/// Calls `visit` for each record below, including those that nobody wrote but the specification always has.
+fn below(table: &Table, minor: Minor, record: &Record, at: &Path, visit: &mut impl FnMut(&Table, &Record, &Path)) {
+    let empty = Record::default();
+    for field in table.fields(minor) {
+        let path = at.at(field.name);
+        match field.shape {
+            Shape::Record(table) => visit(table, record.record(field.name).unwrap_or(&empty), &path),
+            Shape::GivenRecord(table) => {
+                if let Some(record) = record.record(field.name) {
+                    visit(table, record, &path);
+                }
+            }
+            Shape::Records(table) => {
+                for (index, entry) in record.list(field.name).iter().enumerate() {
+                    if let Some(record) = entry.as_record() {
+                        visit(table, record, &path.nth(index));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
