@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod build;
+pub mod butane;
 pub mod change;
 pub mod node;
 pub mod pools;
