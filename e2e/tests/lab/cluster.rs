@@ -6,6 +6,7 @@
 use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
+use onlay_api::names::CURRENT_BUILD_ANNOTATION;
 use onlay_api::{ConditionStatus, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_testkit::wait::TimedOut;
 use onlay_testkit::{Kubectl, Lab, Progress, install, lab, wait};
@@ -147,18 +148,20 @@ impl Cluster {
         .unwrap()
     }
 
-    /// Waits until the build of a MachineOSConfig as it is now has `condition` True, and returns it.
+    /// Waits until the newest build of a MachineOSConfig, which an annotation names, has `condition` True, and returns it.
     pub async fn build_is(&self, config: &str, condition: &str, deadline: Duration) -> MachineOSBuild {
         let configs = Api::<MachineOSConfig>::all(self.client.clone());
         let builds = Api::<MachineOSBuild>::all(self.client.clone());
         wait::until(&format!("a build of {config} to be {condition}"), deadline, async || {
             let config = configs.get(config).await.map_err(|error| error.to_string())?;
-            let status = config.status.unwrap_or_default();
+            let status = config.status.clone().unwrap_or_default();
             if status.observed_generation != config.metadata.generation {
                 return Err("the MachineOSConfig as it is now was not seen yet".to_owned());
             }
-            let Some(current) = status.machine_os_build else { return Err(json!(status.conditions).to_string()) };
-            let build = builds.get(&current.name).await.map_err(|error| error.to_string())?;
+            let Some(current) = config.annotations().get(CURRENT_BUILD_ANNOTATION) else {
+                return Err(json!(status.conditions).to_string());
+            };
+            let build = builds.get(current).await.map_err(|error| error.to_string())?;
             let status = build.status.clone().unwrap_or_default();
             let seen =
                 status.conditions.iter().any(|known| known.type_ == condition && known.status == ConditionStatus::True);
