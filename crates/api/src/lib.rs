@@ -7,6 +7,7 @@ mod crds;
 pub mod machine_config;
 pub mod machine_config_node;
 pub mod machine_config_pool;
+pub mod machine_configuration;
 pub mod machine_os_build;
 pub mod machine_os_config;
 pub mod names;
@@ -20,5 +21,6 @@ pub use machine_config_node::{
     MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus, Needs, Permit, UpdatePhase,
 };
 pub use machine_config_pool::{MachineConfigPool, MachineConfigPoolSpec, MachineConfigPoolStatus};
+pub use machine_configuration::{MachineConfiguration, MachineConfigurationSpec, MachineConfigurationStatus};
 pub use machine_os_build::{MachineOSBuild, MachineOSBuildSpec, MachineOSBuildStatus};
 pub use machine_os_config::{MachineOSConfig, MachineOSConfigSpec, MachineOSConfigStatus};

@@ -220,6 +220,53 @@ pub(crate) fn object_references(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// How much is logged.
+pub(crate) fn log_level(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["", "Normal", "Debug", "Trace", "TraceAll"], "x-server-default": "Normal"})
+}
+
+/// The name of a unit.
+pub(crate) fn unit_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        255,
+        &[
+            (
+                r"self.matches('\\.(service|socket|device|mount|automount|swap|target|path|timer|snapshot|slice|scope)$')",
+                "Invalid ${SERVICETYPE} in service name. Expected format is ${NAME}${SERVICETYPE}, where ${SERVICETYPE} \
+             must be one of \".service\", \".socket\", \".device\", \".mount\", \".automount\", \".swap\", \".target\", \
+             \".path\", \".timer\",\".snapshot\", \".slice\" or \".scope\".",
+            ),
+            (
+                r"self.matches('^[a-zA-Z0-9:._\\\\-]+\\..')",
+                "Invalid ${NAME} in service name. Expected format is ${NAME}${SERVICETYPE}, where {NAME} must be atleast \
+             1 character long and can only consist of alphabets, digits, \":\", \"-\", \"_\", \".\", and \"\\\"",
+            ),
+        ],
+    )
+}
+
+/// Rules of a list of actions: some of them stand alone.
+pub(crate) fn alone_rules() -> Value {
+    let rule = |alone: &str| {
+        json!({
+            "rule": format!("self.exists(x, x.type=='{alone}') ? size(self) == 1 : true"),
+            "message": format!("{alone} action can only be specified standalone, as it will override any other actions"),
+        })
+    };
+    json!([rule("Reboot"), rule("None")])
+}
+
+/// Rules of an action: it names a unit exactly if it does something to one.
+pub(crate) fn service_rules() -> Value {
+    let rule = |kind: &str, field: &str| {
+        json!({
+            "rule": format!("has(self.type) && self.type == '{kind}' ? has(self.{field}) : !has(self.{field})"),
+            "message": format!("{field} is required when type is {kind}, and forbidden otherwise"),
+        })
+    };
+    json!([rule("Reload", "reload"), rule("Restart", "restart")])
+}
+
 fn text(max: u32, rules: &[(&str, &str)]) -> Schema {
     let rules: Vec<Value> = rules.iter().map(|(rule, message)| json!({"rule": rule, "message": message})).collect();
     json_schema!({"type": "string", "maxLength": max, "x-kubernetes-validations": rules})
