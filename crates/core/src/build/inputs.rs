@@ -15,6 +15,10 @@ use super::containerfile::Containerfile;
 use crate::render::canonical_json;
 use crate::render::desired::{Desired, Owner};
 
+mod why;
+
+pub use why::{Reason, why};
+
 /// Version of the rules by which an image is made; a new one makes new images everywhere.
 const RULES: u32 = 1;
 /// Bytes of the hash that a name shows, two digits each.
@@ -90,8 +94,11 @@ pub fn build_name(inputs: &Inputs<'_>) -> String {
 }
 
 fn describe(inputs: &Inputs<'_>) -> Value {
+    describe_what(inputs, &Matters::of(inputs.parsed))
+}
+
+fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
     let desired = inputs.desired;
-    let matters = Matters::of(inputs.parsed);
     let files = desired.files.iter().filter(|file| matters.path(&file.path)).map(|file| {
         let contents = hex(&Sha256::digest(&file.contents));
         json!([file.path, file.mode, owner(&file.user), owner(&file.group), contents])
@@ -159,7 +166,8 @@ fn owner(owner: &Owner) -> Value {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lowercase hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -38,17 +38,30 @@ fn unit(name: &str) -> DesiredUnit {
     DesiredUnit { name: name.to_owned(), contents: Some("[Unit]\n".to_owned()), ..DesiredUnit::default() }
 }
 
-fn name(world: &World) -> String {
-    let parsed = world.text.as_deref().and_then(|text| containerfile::parse(text).unwrap());
-    build_name(&Inputs {
+fn parsed(world: &World) -> Option<Containerfile> {
+    world.text.as_deref().and_then(|text| containerfile::parse(text).unwrap())
+}
+
+fn inputs<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Inputs<'a> {
+    Inputs {
         machine_os_config: world.config,
         base: world.base,
         push_spec: world.push,
         containerfile: world.text.as_deref(),
-        parsed: parsed.as_ref(),
+        parsed,
         spec: &world.spec,
         desired: &world.desired,
-    })
+    }
+}
+
+fn name(world: &World) -> String {
+    build_name(&inputs(world, parsed(world).as_ref()))
+}
+
+/// Why the second one gets another image than the first one, in words.
+fn reasons(old: &World, new: &World) -> Vec<String> {
+    let (before, after) = (parsed(old), parsed(new));
+    why(&inputs(old, before.as_ref()), &inputs(new, after.as_ref())).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -72,25 +85,27 @@ fn no_new_image_for(#[case] change: fn(&mut World)) {
     let mut changed = world();
     change(&mut changed);
     assert_eq!(name(&changed), name(&world()));
+    assert_eq!(reasons(&world(), &changed), Vec::<String>::new());
 }
 
 #[rstest]
-#[case::another_config(|world: &mut World| world.config = "infra")]
-#[case::another_base(|world: &mut World| world.base = "registry.example.com/os/base@sha256:bb")]
-#[case::another_repository(|world: &mut World| world.push = "registry.example.com/os/other:latest")]
-#[case::another_containerfile(|world: &mut World| world.text = Some(TEXT.replace("autofs", "tree")))]
-#[case::no_containerfile(|world: &mut World| world.text = None)]
-#[case::extensions(|world: &mut World| world.spec.extensions = vec!["usbguard".to_owned()])]
-#[case::a_kernel_type(|world: &mut World| world.spec.kernel_type = Some("realtime".to_owned()))]
-#[case::a_package_source(|world: &mut World| world.desired.files.push(file("/etc/apt/sources.list.d/a.list")))]
-#[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")))]
-#[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")))]
-#[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")))]
-#[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")))]
-fn a_new_image_for(#[case] change: fn(&mut World)) {
+#[case::another_config(|world: &mut World| world.config = "infra", "the images belong to another MachineOSConfig")]
+#[case::another_base(|world: &mut World| world.base = "registry.example.com/os/base@sha256:bb", "the base image differs")]
+#[case::another_repository(|world: &mut World| world.push = "registry.example.com/os/other:latest", "images are pushed to another repository")]
+#[case::another_containerfile(|world: &mut World| world.text = Some(TEXT.replace("autofs", "tree")), "the Containerfile differs")]
+#[case::no_containerfile(|world: &mut World| world.text = None, "the Containerfile differs")]
+#[case::extensions(|world: &mut World| world.spec.extensions = vec!["usbguard".to_owned()], "the extensions differ")]
+#[case::a_kernel_type(|world: &mut World| world.spec.kernel_type = Some("realtime".to_owned()), "the kernel type differs")]
+#[case::a_package_source(|world: &mut World| world.desired.files.push(file("/etc/apt/sources.list.d/a.list")), "the build can see /etc/apt/sources.list.d/a.list, which differs")]
+#[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")), "the build can see /etc/pki/ca-trust/source/anchors/a.crt, which differs")]
+#[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")), "the build can see /usr/share/a, which differs")]
+#[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")), "the build can see /etc/issue.d/a.issue, which differs")]
+#[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")), "the build can see the unit mine.timer, which differs")]
+fn a_new_image_for(#[case] change: fn(&mut World), #[case] reason: &str) {
     let mut changed = world();
     change(&mut changed);
     assert_ne!(name(&changed), name(&world()));
+    assert_eq!(reasons(&world(), &changed), [reason]);
 }
 
 #[rstest]
@@ -139,4 +154,24 @@ fn the_containerfile_is_chosen_by_architecture(
         .map(|(arch, content)| ContainerfileEntry { containerfile_arch: *arch, content: (*content).to_owned() })
         .collect();
     assert_eq!(containerfile_for(&entries, architecture), expected);
+}
+
+#[test]
+fn every_reason_for_a_new_image_is_named_once() {
+    let old = world();
+    let mut new = world();
+    new.base = "registry.example.com/os/base@sha256:bb";
+    new.spec.extensions = vec!["usbguard".to_owned()];
+    new.desired.files = vec![file("/etc/apt/a"), file("/etc/unseen")];
+    let (user, group) = (Owner::Id(0), Owner::Id(0));
+    new.desired.links.push(DesiredLink { path: "/etc/ssl/a".to_owned(), target: "b".to_owned(), user, group });
+    assert_eq!(
+        reasons(&old, &new),
+        [
+            "the base image differs",
+            "the extensions differ",
+            "the build can see /etc/apt/a, which differs",
+            "the build can see /etc/ssl/a, which differs",
+        ]
+    );
 }

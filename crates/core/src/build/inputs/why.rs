@@ -1,0 +1,83 @@
+//! Why two configurations do not share one image.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Inputs, Matters, describe_what};
+
+/// One thing that makes a new image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// The base image has another digest.
+    Base,
+    /// The text of the Containerfile differs.
+    Containerfile,
+    /// Images are pushed to another repository.
+    Repository,
+    /// The images belong to another MachineOSConfig.
+    MachineOsConfig,
+    /// Other extensions are installed.
+    Extensions,
+    /// Another kernel is installed.
+    KernelType,
+    /// What is at this path differs, and the build can see it.
+    Path(String),
+    /// This unit differs, and the build can see it.
+    Unit(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("the base image differs"),
+            Self::Containerfile => f.write_str("the Containerfile differs"),
+            Self::Repository => f.write_str("images are pushed to another repository"),
+            Self::MachineOsConfig => f.write_str("the images belong to another MachineOSConfig"),
+            Self::Extensions => f.write_str("the extensions differ"),
+            Self::KernelType => f.write_str("the kernel type differs"),
+            Self::Path(path) => write!(f, "the build can see {path}, which differs"),
+            Self::Unit(name) => write!(f, "the build can see the unit {name}, which differs"),
+        }
+    }
+}
+
+/// Why the new inputs give another image than the old ones, sorted; empty exactly if [`super::build_name`] names both
+/// the same.
+///
+/// What the build can see is asked of the new Containerfile.
+pub fn why(old: &Inputs<'_>, new: &Inputs<'_>) -> Vec<Reason> {
+    let matters = Matters::of(new.parsed);
+    let (old, new) = (describe_what(old, &matters), describe_what(new, &matters));
+    let whole = [
+        ("base", Reason::Base),
+        ("containerfile", Reason::Containerfile),
+        ("repository", Reason::Repository),
+        ("machineOSConfig", Reason::MachineOsConfig),
+        ("extensions", Reason::Extensions),
+        ("kernelType", Reason::KernelType),
+    ];
+    let mut reasons: Vec<Reason> =
+        whole.into_iter().filter(|(key, _)| old[key] != new[key]).map(|(_, reason)| reason).collect();
+    for key in ["files", "directories", "links"] {
+        reasons.extend(differing(&old[key], &new[key]).into_iter().map(Reason::Path));
+    }
+    reasons.extend(differing(&old["units"], &new["units"]).into_iter().map(Reason::Unit));
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+/// Names of the entries that differ, or that only one side has.
+fn differing(old: &Value, new: &Value) -> Vec<String> {
+    let by_name = |list: &Value| -> BTreeMap<String, Value> {
+        let entries = list.as_array().into_iter().flatten();
+        entries.map(|entry| (entry[0].as_str().unwrap_or_default().to_owned(), entry.clone())).collect()
+    };
+    let (old, new) = (by_name(old), by_name(new));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+}
