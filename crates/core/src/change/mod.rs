@@ -1,6 +1,9 @@
-//! What differs between two states of a pool's nodes.
+//! What differs between two states of a pool's nodes, and what that costs each of them.
+//!
+//! [`diff`] says what differs, [`disruption`] what each difference costs by the cluster's policy.
 
 pub mod diff;
+pub mod disruption;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,12 @@
 mod diff;
+mod disruption;
+mod policy;
+mod registries;
 
 use onlay_api::MachineConfigSpec;
 
 use super::diff::State;
+use super::disruption::HostUnits;
 use crate::render::desired::{Desired, DesiredDirectory, DesiredFile, DesiredLink, DesiredUnit, Owner};
 
 const IMAGE: &str = "registry.example.com/os/worker@sha256:aaaa";
@@ -67,4 +71,8 @@ fn link(path: &str, target: &str) -> DesiredLink {
 
 fn unit(name: &str) -> DesiredUnit {
     DesiredUnit { name: name.into(), enabled: Some(true), ..DesiredUnit::default() }
+}
+
+fn host() -> HostUnits {
+    HostUnits { runtime: "containerd.service".into(), trust: "trust.service".into() }
 }
