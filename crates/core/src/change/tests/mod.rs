@@ -1,6 +1,7 @@
 mod diff;
 mod disruption;
 mod policy;
+mod refusal;
 mod registries;
 
 use onlay_api::MachineConfigSpec;
