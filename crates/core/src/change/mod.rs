@@ -1,10 +1,11 @@
-//! What differs between two states of a pool's nodes, and what that costs each of them.
+//! What differs between two states of a pool's nodes, what that costs each of them, and in which order they go.
 //!
 //! [`diff`] says what differs, [`disruption`] what each difference costs by the cluster's policy, [`refusal`] what cannot
-//! change on nodes that run.
+//! change on nodes that run, and [`plan`] which nodes go when.
 
 pub mod diff;
 pub mod disruption;
+pub mod plan;
 pub mod refusal;
 
 #[cfg(test)]

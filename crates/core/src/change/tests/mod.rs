@@ -1,5 +1,6 @@
 mod diff;
 mod disruption;
+mod plan;
 mod policy;
 mod refusal;
 mod registries;
