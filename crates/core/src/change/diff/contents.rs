@@ -9,8 +9,8 @@ use crate::build::inputs::hex;
 
 /// Longest contents that are compared line by line, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;
-/// Most comparisons of one line with another one. Time grows with it; 2,000 changed lines on both sides reach it.
-const MAX_COMPARISONS: usize = 4_000_000;
+/// Most comparisons of one line with another one. Time grows with it; 1,000 changed lines on both sides reach it.
+const MAX_COMPARISONS: usize = 1_000_000;
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 
