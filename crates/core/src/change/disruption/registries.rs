@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+/// How deep brackets may lie in each other, and how many dots a line may have. The file needs four and two; a parser that
+/// follows a hostile one comes to the end of its stack.
+const DEEPEST: usize = 8;
+
 /// What the file says.
 struct Registries {
     /// Where images without a registry are looked for, in order.
@@ -84,6 +88,9 @@ fn is_within(old: &[Value], new: &[Value]) -> bool {
 
 fn read(contents: &[u8]) -> Result<Registries, String> {
     let text = std::str::from_utf8(contents).map_err(|_| "it is no text".to_owned())?;
+    if is_too_deep(text) {
+        return Err(format!("brackets lie more than {DEEPEST} deep, or a line has more dots outside of strings"));
+    }
     let mut settings: Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
     let search = list(&mut settings, "unqualified-search-registries")?;
     let mut registries = BTreeMap::new();
@@ -124,4 +131,52 @@ fn list(settings: &mut Table, key: &str) -> Result<Vec<Value>, String> {
         Some(Value::Array(entries)) => Ok(entries),
         Some(_) => Err(format!("{key} is no list")),
     }
+}
+
+/// Whether brackets lie in each other, or a line has dots, beyond [`DEEPEST`], up to where the text stops being TOML.
+fn is_too_deep(mut text: &str) -> bool {
+    let (mut depth, mut dots) = (0_usize, 0_usize);
+    while let Some(first) = text.chars().next() {
+        text = match first {
+            '#' => text.find('\n').map_or("", |end| &text[end..]),
+            '"' | '\'' => after_string(text, first),
+            _ => &text[first.len_utf8()..],
+        };
+        match first {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            '.' => dots += 1,
+            '\n' => dots = 0,
+            _ => {}
+        }
+        if depth > DEEPEST || dots > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
+/// What follows the string that the text begins with.
+fn after_string(text: &str, quote: char) -> &str {
+    let triple = quote.to_string().repeat(3);
+    let is_long = text.starts_with(&triple);
+    let body = &text[if is_long { 3 } else { 1 }..];
+    let mut is_escaped = false;
+    for (at, c) in body.char_indices() {
+        let rest = &body[at..];
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if quote == '"' => is_escaped = true,
+            _ if is_long && rest.starts_with(&triple) => {
+                // Up to two quotes may stand before the three that end it.
+                let quotes = rest.chars().take(5).take_while(|c| *c == quote).count();
+                return &rest[quotes..];
+            }
+            _ if c == quote && !is_long => return &rest[1..],
+            // A short string that does not end on its line is an error, where the parser stops.
+            '\n' if !is_long => return rest,
+            _ => {}
+        }
+    }
+    ""
 }

@@ -95,6 +95,32 @@ fn a_file_that_comes_or_goes_is_compared_with_an_empty_one() {
     assert_eq!(cost(Some(OLD), None).0, reload(true));
 }
 
+/// Nesting that a reader could follow until its stack is at its end.
+#[rstest]
+#[case::lists(&format!("a = {}", "[".repeat(100_000)))]
+#[case::closed_lists(&format!("a = {}{}", "[".repeat(10_000), "]".repeat(10_000)))]
+#[case::keys(&format!("{}a = 1", "a.".repeat(100_000)))]
+#[case::headers(&format!("[{}a]", "a.".repeat(100_000)))]
+#[case::lists_over_lines(&format!("a = {}", "[\n".repeat(100_000)))]
+#[case::behind_a_string(&format!("a = [\"\\\"#\", {}", "[".repeat(100_000)))]
+#[case::behind_a_long_string(&format!("a = [\"\"\"x\"\"\"\", {}", "[".repeat(100_000)))]
+#[case::behind_a_literal_string(&format!("a = ['\\', {}", "[".repeat(100_000)))]
+#[case::behind_a_comment(&format!("# \"\na = {}", "[".repeat(100_000)))]
+#[case::tables_of_long_keys(
+    &format!("{}1{}", format!("{}a = {{", "a.".repeat(100)).repeat(100), "}".repeat(100)).replace("{1", "{ a = 1")
+)]
+fn deep_nesting_is_an_answer(#[case] new: &str) {
+    assert_eq!(cost(Some(OLD), Some(new)).0, reload(true));
+}
+
+#[test]
+fn brackets_in_strings_and_comments_are_not_nesting() {
+    let text = "[.".repeat(9);
+    let strings = format!("x = '{text}'\ny = \"\\\"{text}\"\nz = \"\"\"\n{text}\"\"\"\"\n");
+    let new = format!("# {text}\n{OLD}[[registry.mirror]]\nlocation = \"b.example.com\"\n{strings}");
+    assert_eq!(cost(Some(OLD), Some(&new)), (reload(false), None));
+}
+
 #[test]
 fn what_is_no_file_drains_first() {
     let old = empty().edited(|world| world.desired.files.push(file(PATH, OLD)));
@@ -128,5 +154,14 @@ proptest! {
         let text = |entries: &[String]| if search { conf(entries, &[]) } else { conf(&[], entries) };
         prop_assert_eq!(cost(Some(&text(&some)), Some(&text(&all))).0, reload(false));
         prop_assert_eq!(cost(Some(&text(&all)), Some(&text(&some))).0, reload(true));
+    }
+}
+
+proptest! {
+    /// Whatever is there: an answer.
+    #[test]
+    fn any_text_is_an_answer(text in r#"([a\[\]{}=.,"'\n\\ ]|"""|'''|#){0,60}"#) {
+        let (disruption, more) = cost(Some(OLD), Some(&text));
+        prop_assert_eq!(disruption, reload(more.is_some()));
     }
 }
