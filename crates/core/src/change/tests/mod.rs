@@ -4,6 +4,7 @@ mod plan;
 mod policy;
 mod refusal;
 mod registries;
+mod rendered;
 
 use onlay_api::MachineConfigSpec;
 
