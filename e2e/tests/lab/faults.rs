@@ -1,27 +1,34 @@
 //! What goes wrong on the way: everything converges, nothing is done twice that must not be.
 
 use crate::cluster::{Cluster, NAMESPACE, NODE, SOON, WORKERS, file, machine_config, updated};
-use onlay_api::{MachineConfigNode, UpdatePhase};
+use onlay_api::{MachineConfigNode, MachineConfigPool, UpdatePhase};
 use onlay_testkit::timeline::{Milestone, Timeline};
 use onlay_testkit::wait;
 use rstest::rstest;
 
 const NAME: &str = "60-worker-fault";
 
-fn phase(node: &MachineConfigNode) -> Option<UpdatePhase> {
-    node.status.clone()?.onlay?.update.map(|update| update.phase)
+/// How far a node is on its way to `target`; an earlier update does not count.
+fn phase_of(node: &MachineConfigNode, target: &str) -> Option<UpdatePhase> {
+    let update = node.status.clone()?.onlay?.update?;
+    (update.config == target).then_some(update.phase)
 }
 
-/// Begins an update of both workers, one after the other.
-async fn update(cluster: &Cluster, text: &str) {
+/// Name of the configuration that a pool goes to.
+fn target(pool: &MachineConfigPool) -> Option<String> {
+    pool.spec.configuration.clone().map(|target| target.name)
+}
+
+/// Begins an update of both workers, one after the other, and returns the name of the configuration they go to.
+async fn update(cluster: &Cluster, text: &str) -> String {
+    let before = target(&cluster.pool_is("worker", "there", SOON, |_| true).await);
     cluster.apply(machine_config(NAME, "worker", file("/etc/motd", 0o644, text))).await;
+    let pool = cluster.pool_is("worker", "on its way to another target", SOON, |pool| target(pool) != before).await;
+    target(&pool).unwrap()
 }
 
 /// Waits for the end of the update, and shows that every node rebooted exactly `reboots` times.
 async fn converges(cluster: &Cluster, timeline: &Timeline, text: &str, reboots: usize) {
-    for node in WORKERS {
-        cluster.node_is(node, "Done", NODE * 2, |node| phase(node) == Some(UpdatePhase::Done)).await;
-    }
     cluster.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
     for node in WORKERS {
         assert_eq!(cluster.on_node(node, "cat /etc/motd").await, text);
@@ -44,9 +51,14 @@ async fn deployment(cluster: &Cluster) -> String {
     status["booted"].as_str().unwrap().to_owned()
 }
 
-/// kill -9 of the agent on a node, by its process.
+/// kill -9 of the agent on a node; between two boots there is none for a moment.
 async fn kill_agent(cluster: &Cluster, node: &str) {
-    cluster.on_node(node, "pkill -9 -x onlayd || true").await;
+    wait::until(&format!("the agent on {node} to be killed"), SOON, async || {
+        let node = cluster.lab.node(node).map_err(|error| error.to_string())?;
+        node.exec(&["pkill", "-9", "-x", "onlayd"]).await.map(Some).map_err(|error| error.to_string())
+    })
+    .await
+    .unwrap();
 }
 
 #[rstest]
@@ -58,8 +70,8 @@ async fn kill_agent(cluster: &Cluster, node: &str) {
 async fn an_agent_killed(#[case] at: UpdatePhase) {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
-    update(&cluster, "killed\n").await;
-    cluster.node_is(WORKERS[0], &format!("{at:?} or past it"), NODE, |node| phase(node) >= Some(at)).await;
+    let target = update(&cluster, "killed\n").await;
+    cluster.node_is(WORKERS[0], &format!("{at:?} or past it"), NODE, |node| phase_of(node, &target) >= Some(at)).await;
     kill_agent(&cluster, WORKERS[0]).await;
     converges(&cluster, &timeline, "killed", 1).await;
 }
@@ -68,8 +80,8 @@ async fn an_agent_killed(#[case] at: UpdatePhase) {
 async fn a_controller_killed_in_a_rollout() {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
-    update(&cluster, "no controller\n").await;
-    cluster.node_is(WORKERS[0], "Applying", NODE, |node| phase(node) >= Some(UpdatePhase::Applying)).await;
+    let target = update(&cluster, "no controller\n").await;
+    cluster.node_is(WORKERS[0], "Applying", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Applying)).await;
     cluster
         .kubectl(&[
             "delete",
@@ -90,8 +102,8 @@ async fn an_api_server_away_for_longer_than_the_guards_deadline_sends_no_node_ba
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
     let first = deployment(&cluster).await;
-    update(&cluster, "away\n").await;
-    cluster.node_is(WORKERS[0], "Applying", NODE, |node| phase(node) >= Some(UpdatePhase::Applying)).await;
+    let target = update(&cluster, "away\n").await;
+    cluster.node_is(WORKERS[0], "Applying", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Applying)).await;
     cluster.lab.kill_api_server().await.unwrap();
     let waits = ["sh", "-c", "journalctl --boot --no-pager | grep 'waiting for the agent until'"];
     wait::until("the guard of worker-0 to wait longer than its deadline", NODE, async || {
@@ -109,12 +121,14 @@ async fn an_api_server_away_for_longer_than_the_guards_deadline_sends_no_node_ba
 async fn a_power_cut_while_staged_and_while_booting() {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
-    update(&cluster, "dark\n").await;
-    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) >= Some(UpdatePhase::Staged)).await;
+    let target = update(&cluster, "dark\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Staged)).await;
     let node = cluster.lab.node(WORKERS[0]).unwrap();
     node.power_cut().await.unwrap();
     node.start().await.unwrap();
-    cluster.node_is(WORKERS[0], "Rebooting", NODE, |node| phase(node) >= Some(UpdatePhase::Rebooting)).await;
+    cluster
+        .node_is(WORKERS[0], "Rebooting", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Rebooting))
+        .await;
     node.power_cut().await.unwrap();
     node.start().await.unwrap();
     converges(&cluster, &timeline, "dark", 3).await;
@@ -128,12 +142,14 @@ async fn a_reboot_typed_by_hand_while_an_image_is_staged_boots_the_old_system() 
     cluster.apply(crate::cluster::held_workload()).await;
     cluster.kubectl(&["rollout", "status", "deployment/held", "--timeout=60s"]).await;
     let booted = deployment(&cluster).await;
-    update(&cluster, "by hand\n").await;
-    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
+    let target = update(&cluster, "by hand\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase_of(node, &target) == Some(UpdatePhase::Staged)).await;
     let before =
         cluster.on_node(WORKERS[0], "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running; true").await;
     cluster.lab.node(WORKERS[0]).unwrap().reboot().await.unwrap();
-    cluster.node_is(WORKERS[0], "Staged again", NODE, |node| phase(node) == Some(UpdatePhase::Staged)).await;
+    cluster
+        .node_is(WORKERS[0], "Staged again", NODE, |node| phase_of(node, &target) == Some(UpdatePhase::Staged))
+        .await;
     assert_eq!(deployment(&cluster).await, booted, "the old system boots; before: {before}");
     cluster.kubectl(&["delete", "pdb,deployment", "held"]).await;
     converges(&cluster, &timeline, "by hand", 2).await;
@@ -143,8 +159,8 @@ async fn a_reboot_typed_by_hand_while_an_image_is_staged_boots_the_old_system() 
 async fn a_node_object_deleted_in_its_update() {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
-    update(&cluster, "deleted\n").await;
-    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase(node) >= Some(UpdatePhase::Staged)).await;
+    let target = update(&cluster, "deleted\n").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Staged)).await;
     cluster.kubectl(&["delete", "node", WORKERS[0]]).await;
     cluster.on_node(WORKERS[0], "systemctl restart kubelet").await;
     cluster.kubectl(&["wait", "--for=create", &format!("node/{}", WORKERS[0]), "--timeout=60s"]).await;
@@ -160,10 +176,12 @@ async fn an_image_whose_kubelet_cannot_start_comes_back_alone() {
         .apply(crate::cluster::layered("test", "FROM configs AS final\nRUN ln -sf /bin/false /usr/bin/kubelet\n"))
         .await;
     cluster.build_is("test", "Succeeded", crate::cluster::BUILD).await;
+    let target = target(&cluster.pool_is("test", "there", SOON, |_| true).await).unwrap();
     let booted = deployment(&cluster).await;
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test=").await;
-    let node =
-        cluster.node_is(WORKERS[0], "RolledBack", NODE * 2, |node| phase(node) == Some(UpdatePhase::RolledBack)).await;
+    let node = cluster
+        .node_is(WORKERS[0], "RolledBack", NODE * 2, |node| phase_of(node, &target) == Some(UpdatePhase::RolledBack))
+        .await;
     let message = node.status.unwrap().onlay.unwrap().update.unwrap().message;
     for words in ["was not confirmed within 45 s of its boot", "kubelet.service"] {
         assert!(message.contains(words), "{words:?} is missing in: {message}");
