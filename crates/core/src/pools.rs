@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use onlay_api::machine_config::MachineConfig;
-use onlay_api::machine_config_pool::MachineConfigPool;
-use onlay_api::names::{MASTER_POOL, WORKER_POOL};
+use onlay_api::machine_config_pool::{MachineConfigPool, MachineConfigPoolSpec};
+use onlay_api::names::{MASTER_POOL, ROLE_LABEL, WORKER_POOL};
 
 use crate::render;
 
@@ -168,4 +168,18 @@ pub fn machine_configs_of<'a>(
         !render::is_rendered(each) && selects(selector, labels) == Ok(true)
     });
     Ok(selected.collect())
+}
+
+/// The pool of a name as it is where nobody made another one: `master` selects MachineConfigs of its role, every other
+/// one those of the role `worker` and of its own.
+pub fn default_pool(name: &str) -> MachineConfigPool {
+    let mut roles = vec![name.to_owned()];
+    if name != MASTER_POOL && name != WORKER_POOL {
+        roles.insert(0, WORKER_POOL.to_owned());
+    }
+    let requirement =
+        LabelSelectorRequirement { key: ROLE_LABEL.to_owned(), operator: "In".to_owned(), values: Some(roles) };
+    let selector = LabelSelector { match_expressions: Some(vec![requirement]), match_labels: None };
+    let spec = MachineConfigPoolSpec { machine_config_selector: Some(selector), ..MachineConfigPoolSpec::default() };
+    MachineConfigPool::new(name, spec)
 }

@@ -130,3 +130,18 @@ proptest! {
         prop_assert_eq!(name(pool_of(&labels(&node), &ordered)), name(pool_of(&labels(&node), &shuffled)));
     }
 }
+
+#[rstest]
+#[case::workers("worker", &["worker"])]
+#[case::the_control_plane_inherits_nothing("master", &["master"])]
+#[case::a_custom_pool_inherits_from_worker("automount", &["worker", "automount"])]
+fn a_default_pool_selects_by_role(#[case] name: &str, #[case] expected: &[&str]) {
+    let of_role = |role: &str| {
+        let labels = json!({"machineconfiguration.openshift.io/role": role});
+        serde_json::from_value::<MachineConfig>(json!({"metadata": {"name": role, "labels": labels}})).unwrap()
+    };
+    let all = ["master", "worker", "automount", "infra"].map(of_role);
+    let selected = machine_configs_of(&default_pool(name), &all).unwrap();
+    let names: Vec<&str> = selected.iter().filter_map(|each| each.metadata.name.as_deref()).collect();
+    assert_eq!(names, expected);
+}

@@ -10,6 +10,7 @@ pub mod kargs;
 mod merge;
 mod naming;
 mod notice;
+pub mod origin;
 mod owner;
 mod validate;
 
