@@ -19,9 +19,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onlay-agent", &["onlay-api", "onlay-core", "onlay-host"]),
     ("onlay-builder", &["onlay-api", "onlay-core", "onlay-host", "onlay-registry"]),
     ("onlayd", &["onlay-agent", "onlay-builder", "onlay-controller"]),
+    ("onlay-cli", &["onlay-api", "onlay-core"]),
     ("onlay-testkit", &["onlay-api"]),
     ("onlay-e2e", &["onlay-api", "onlay-testkit"]),
-    ("xtask", &["onlay-api", "onlay-testkit"]),
+    ("xtask", &["onlay-api", "onlay-cli", "onlay-testkit"]),
 ];
 
 /// The longest a source file may be, in lines.

@@ -1,0 +1,19 @@
+//! One file a verb: its arguments, and what it does with them.
+
+pub mod butane;
+pub mod render;
+pub mod validate;
+
+use std::io;
+
+use crate::arguments::Verb;
+use crate::{Exit, Streams};
+
+/// Runs a verb. An error is one of writing.
+pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
+    match verb {
+        Verb::Butane(arguments) => butane::run(arguments, streams),
+        Verb::Render(arguments) => render::run(arguments, streams),
+        Verb::Validate(arguments) => validate::run(arguments, streams),
+    }
+}

@@ -1,0 +1,94 @@
+//! `onlay render`: the configuration that a pool gets.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use onlay_api::names::WORKER_POOL;
+use onlay_core::render::{desired, origin};
+
+use crate::finding::{Finding, any_error};
+use crate::input::{self, Object};
+use crate::output::{json, rendered, tree, yaml};
+use crate::{Exit, Streams, selection};
+
+/// Arguments of `onlay render`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// YAML or JSON files, directories of them, directories with a kustomization, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Pool to render for: one of the files, or one that selects the roles worker and NAME
+    #[arg(long, value_name = "NAME")]
+    pool: String,
+    /// Look into directories below the given ones
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// How to write the result
+    #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
+    output: Format,
+}
+
+/// How the configuration is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A MachineConfig, as the cluster has it
+    Yaml,
+    /// The same MachineConfig as JSON
+    Json,
+    /// What a node gets, and which MachineConfig says so
+    Tree,
+}
+
+/// Runs `onlay render`.
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+    let input = input::read(&arguments.files, arguments.recursive, streams.input);
+    let mut findings = input.findings;
+    let text = if any_error(&findings) {
+        None
+    } else {
+        match written(arguments, &input.objects, &mut findings) {
+            Ok(text) => Some(text),
+            Err(finding) => {
+                findings.push(finding);
+                None
+            }
+        }
+    };
+    streams.show(&findings)?;
+    let Some(text) = text else { return Ok(Exit::Error) };
+    streams.out.write_all(text.as_bytes())?;
+    Ok(Exit::Well)
+}
+
+/// The configuration as text; warnings are added to the findings.
+fn written(arguments: &Arguments, objects: &[Object], findings: &mut Vec<Finding>) -> Result<String, Finding> {
+    let name = arguments.pool.as_str();
+    let selected = selection::selected(&selection::pool(objects, name), objects)?;
+    findings.extend(misnamed(name, objects));
+    let (result, warnings) = selection::render(name, &selected, objects)?;
+    findings.extend(warnings);
+    match arguments.output {
+        Format::Yaml => yaml::text(&rendered::machine_config(&result)),
+        Format::Json => json::text(&rendered::machine_config(&result)),
+        Format::Tree => {
+            let of_pool = |error| Finding::error(format!("configuration of the pool {name}"), format!("{error}"));
+            let origins = origin::of(selected).map_err(of_pool)?;
+            let desired = desired::of(&result.spec).map_err(of_pool)?;
+            Ok(tree::text(&result, &desired, &origins))
+        }
+    }
+}
+
+/// A warning about a pool that is nowhere named, which may be a mistake in typing.
+fn misnamed(name: &str, objects: &[Object]) -> Option<Finding> {
+    let known = selection::pool_names(objects);
+    if known.contains(name) {
+        return None;
+    }
+    let gets = if name == WORKER_POOL { "nothing" } else { "no more than the role worker gives it" };
+    let message = format!("no file has this pool, and no MachineConfig has its role; it gets {gets}");
+    let known: Vec<String> = known.into_iter().collect();
+    let finding = Finding::warning(format!("MachineConfigPool {name}"), message);
+    Some(if known.is_empty() { finding } else { finding.help(format!("the files name {}", known.join(", "))) })
+}

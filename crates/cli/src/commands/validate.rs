@@ -1,0 +1,191 @@
+//! `onlay validate`: whether MachineConfigs and pools are right, one by one and together.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use onlay_core::pools;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::finding::{Finding, Report, Severity, any_error};
+use crate::input::{self, Input, Known, Object};
+use crate::output::json;
+use crate::{Exit, Streams, selection};
+
+/// Arguments of `onlay validate`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// YAML or JSON files, directories of them, directories with a kustomization, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Look into directories below the given ones
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// How to write the result
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// How the result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs; docs/schemas/validate.json is the schema
+    Json,
+}
+
+/// What `onlay validate -o json` writes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Validated {
+    /// Number of errors.
+    errors: usize,
+    /// Number of warnings.
+    warnings: usize,
+    /// Objects without an error, in the order of the files.
+    objects: Vec<Valid>,
+    /// What each pool gets, by name: pools of the files, and those that roles of MachineConfigs name. A pool with an
+    /// error is left out.
+    pools: Vec<Configured>,
+    /// Errors and warnings.
+    findings: Vec<Report>,
+}
+
+/// An object without an error.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Valid {
+    /// The file as it was given, `<stdin>`, or what made the text.
+    file: String,
+    /// Kind of the object.
+    kind: String,
+    /// Name of the object.
+    name: String,
+    /// Whether onlay knows the kind; others are only counted.
+    checked: bool,
+}
+
+/// What a pool gets.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Configured {
+    /// Name of the pool.
+    pool: String,
+    /// Name of its rendered configuration.
+    rendered: String,
+    /// Names of the MachineConfigs that it is merged from, in merge order.
+    sources: Vec<String>,
+}
+
+/// Runs `onlay validate`.
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+    let input = input::read(&arguments.files, arguments.recursive, streams.input);
+    let (result, findings) = check(input);
+    let exit = if any_error(&findings) { Exit::Error } else { Exit::Well };
+    match arguments.output {
+        Format::Json => json::write(&result, streams.out)?,
+        Format::Text => {
+            streams.show(&findings)?;
+            write_text(&result, streams.out)?;
+        }
+    }
+    Ok(exit)
+}
+
+fn write_text(result: &Validated, out: &mut dyn io::Write) -> io::Result<()> {
+    for pool in &result.pools {
+        writeln!(out, "pool {}: {} from {}", pool.pool, pool.rendered, list(&pool.sources))?;
+    }
+    let checked = result.objects.iter().filter(|object| object.checked).count();
+    let others = result.objects.len() - checked;
+    let mut parts =
+        vec![count(checked, "valid object"), count(result.errors, "error"), count(result.warnings, "warning")];
+    if others > 0 {
+        parts.push(format!("{} of other APIs not checked", count(others, "object")));
+    }
+    writeln!(out, "{}", parts.join(", "))
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "no MachineConfig".to_owned() } else { names.join(", ") }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Checks each object by itself, then what each pool gets.
+fn check(input: Input) -> (Validated, Vec<Finding>) {
+    let Input { objects, mut findings } = input;
+    let mut alone: BTreeMap<&str, bool> = BTreeMap::new();
+    for object in &objects {
+        let found = check_alone(object, &objects);
+        alone.insert(&object.name, !any_error(&found));
+        findings.extend(found);
+    }
+    let mut pools = Vec::new();
+    for name in selection::pool_names(&objects) {
+        match configured(&name, &objects, &alone) {
+            Ok(configured) => pools.extend(configured),
+            Err(finding) if findings.contains(&finding) => {}
+            Err(finding) => findings.push(finding),
+        }
+    }
+    findings.extend(objects.iter().filter_map(|object| unselected(object, &objects)));
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let valid = objects.iter().filter(|object| alone.get(object.name.as_str()) == Some(&true)).map(|object| Valid {
+        file: object.file().to_owned(),
+        kind: object.kind.clone(),
+        name: object.name.clone(),
+        checked: !matches!(object.known, Known::Foreign),
+    });
+    let result = Validated {
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+        objects: valid.collect(),
+        pools,
+        findings: findings.iter().map(Report::from).collect(),
+    };
+    (result, findings)
+}
+
+/// What is wrong with an object, whatever else there is.
+fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
+    match &object.known {
+        Known::MachineConfig(machine_config) => match selection::render("", &[machine_config.as_ref()], objects) {
+            Ok((_, warnings)) => warnings,
+            Err(finding) => vec![finding],
+        },
+        Known::Pool(pool) => {
+            let checked = pools::check_selectors(pool).map_err(|error| selection::of_pool_error(&error, objects));
+            checked.err().into_iter().collect()
+        }
+        Known::Other | Known::Foreign => Vec::new(),
+    }
+}
+
+/// What a pool gets; none if one of its MachineConfigs has an error of its own.
+fn configured(name: &str, objects: &[Object], alone: &BTreeMap<&str, bool>) -> Result<Option<Configured>, Finding> {
+    let selected = selection::selected(&selection::pool(objects, name), objects)?;
+    let is_valid = |name: Option<&str>| name.is_some_and(|name| alone.get(name) == Some(&true));
+    if !selected.iter().all(|each| is_valid(each.metadata.name.as_deref())) {
+        return Ok(None);
+    }
+    let (rendered, _) = selection::render(name, &selected, objects)?;
+    Ok(Some(Configured { pool: name.to_owned(), rendered: rendered.name, sources: rendered.sources }))
+}
+
+/// A warning about a MachineConfig that no pool can select, unless it is a rendered one.
+fn unselected(object: &Object, objects: &[Object]) -> Option<Finding> {
+    let machine_config = object.machine_config().filter(|each| !onlay_core::render::is_rendered(each))?;
+    let pools = selection::pool_names(objects).into_iter().map(|name| selection::pool(objects, &name));
+    let one = std::slice::from_ref(machine_config);
+    let is_selected = |pool| pools::machine_configs_of(&pool, one).is_ok_and(|selected| !selected.is_empty());
+    if pools.into_iter().any(is_selected) {
+        return None;
+    }
+    let message = "is selected by no pool: a role that names a pool puts it there";
+    let finding = Finding::warning(object.title(), message).in_field("metadata.labels");
+    let help = format!("add the label {}: worker, or that of another pool", onlay_api::names::ROLE_LABEL);
+    Some(finding.at(Some(object.spot("metadata.labels"))).help(help))
+}

@@ -1,0 +1,100 @@
+//! Examples of each verb: in `--help`, in the man pages, in docs/user/cli.md, and each one a test.
+//!
+//! They run in examples/offline.
+
+/// What the exit codes say.
+pub const EXIT_CODES: &str = "\
+Exit codes: 0 all is well, 1 something is wrong with the input or the arguments. `onlay butane` ends with 2 if its \
+arguments are wrong, as the real tool does.";
+
+/// The examples of a verb.
+#[derive(Debug)]
+pub struct Verb {
+    /// Name of the verb.
+    pub name: &'static str,
+    /// What there is to know beyond its arguments.
+    pub about: &'static str,
+    /// Its examples.
+    pub examples: &'static [Example],
+}
+
+/// A command line.
+#[derive(Debug)]
+pub struct Example {
+    /// What it is for.
+    pub purpose: &'static str,
+    /// What to type, in a shell.
+    pub line: &'static str,
+    /// How it ends.
+    pub code: u8,
+}
+
+/// All examples, in the order of the verbs.
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "butane",
+        about: "\
+`variant: openshift` becomes a MachineConfig, `variant: fcos` an Ignition configuration. Unlike the real tool, a symbolic \
+link that leads out of the files directory is an error.",
+        examples: &[
+            Example { purpose: "A MachineConfig", line: "onlay butane motd.bu", code: 0 },
+            Example {
+                purpose: "Ignition alone, for people to read",
+                line: "onlay butane --raw --pretty motd.bu",
+                code: 0,
+            },
+            Example {
+                purpose: "With files that lie beside it",
+                line: "onlay butane --files-dir files motd-local.bu",
+                code: 0,
+            },
+            Example {
+                purpose: "Check a file and refuse warnings",
+                line: "onlay butane --check --strict broken.bu",
+                code: 1,
+            },
+        ],
+    },
+    Verb {
+        name: "render",
+        about: "\
+The MachineConfigs that the pool selects are merged as the cluster does it, and the result has the name that the cluster \
+gives it. A pool that is not in the files selects the roles worker and NAME (master: master alone). Warnings go to \
+standard error.",
+        examples: &[
+            Example { purpose: "What workers get", line: "onlay render machineconfigs --pool worker", code: 0 },
+            Example {
+                purpose: "What a custom pool gets, and who says so",
+                line: "onlay render machineconfigs --pool automount -o tree",
+                code: 0,
+            },
+            Example {
+                purpose: "From a Butane file, as JSON",
+                line: "onlay butane motd.bu | onlay render - --pool worker -o json",
+                code: 0,
+            },
+            Example {
+                purpose: "From a kustomization, which kubectl builds",
+                line: "onlay render kustomize --pool worker -o tree",
+                code: 0,
+            },
+        ],
+    },
+    Verb {
+        name: "validate",
+        about: "\
+Each MachineConfig is checked by itself, then what each pool gets: the pools of the files, and those that roles of \
+MachineConfigs name. Objects of other APIs are only counted.",
+        examples: &[
+            Example { purpose: "All files of a directory", line: "onlay validate machineconfigs", code: 0 },
+            Example { purpose: "A mistake, and where it is", line: "onlay validate broken.yaml", code: 1 },
+            Example { purpose: "For programs", line: "onlay validate -o json broken.yaml", code: 1 },
+        ],
+    },
+];
+
+/// What stands below the help of a verb.
+pub fn help(verb: &Verb) -> String {
+    let examples = verb.examples.iter().map(|each| format!("  # {}\n  {}", each.purpose, each.line));
+    format!("{}\n\nExamples:\n{}\n\n{EXIT_CODES}", verb.about, examples.collect::<Vec<_>>().join("\n\n"))
+}

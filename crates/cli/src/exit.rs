@@ -1,0 +1,31 @@
+//! How a command ends.
+
+use std::process::ExitCode;
+
+/// What the exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well, and nothing has to be done: 0.
+    Well,
+    /// Something is wrong, with the input or with the arguments: 1.
+    Error,
+    /// The arguments of `onlay butane` are wrong, as the real tool says it: 2.
+    Usage,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::Error => 1,
+            Self::Usage => 2,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,44 @@
+//! What a command reads: files, directories, standard input, and the objects in them.
+
+pub mod field;
+pub mod files;
+mod kustomize;
+pub mod local;
+pub mod objects;
+mod scalar;
+mod shape;
+pub mod yaml;
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::finding::Finding;
+
+pub use objects::{Known, Object};
+
+/// The objects of some files, and what is wrong with them.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// Objects, in the order of the files. What could not be read is not among them.
+    pub objects: Vec<Object>,
+    /// Errors and warnings, in the order of the files.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads objects from files, directories and standard input (`-`).
+pub fn read(paths: &[PathBuf], recursive: bool, stdin: &mut dyn Read) -> Input {
+    let mut input = Input::default();
+    for text in files::read(paths, recursive, stdin) {
+        match text {
+            Ok(source) => objects::read(&source, &mut input),
+            Err(finding) => input.findings.push(finding),
+        }
+    }
+    if input.objects.is_empty() && input.findings.is_empty() {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let finding = Finding::error(names.join(", "), "there are no objects in it");
+        input.findings.push(finding.help("give files with MachineConfigs and pools, or a directory that holds some"));
+    }
+    objects::check_names(&mut input);
+    input
+}

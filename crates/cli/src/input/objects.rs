@@ -1,0 +1,292 @@
+//! Documents as objects of the API.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use onlay_api::{MachineConfig, MachineConfigPool, names};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::yaml::{self, Broken, Document, Id, Step};
+use super::{Input, field, shape};
+use crate::finding::{Finding, Source, Spot};
+
+/// Warnings about one object that are shown; people read the first ones.
+const MAX_WARNINGS: usize = 20;
+
+/// An object and where it was read.
+#[derive(Debug)]
+pub struct Object {
+    /// Kind, such as `MachineConfig`.
+    pub kind: String,
+    /// Name; empty if it has none.
+    pub name: String,
+    /// The object, if onlay reads objects of its kind.
+    pub known: Known,
+    source: Arc<Source>,
+    document: Arc<Document>,
+    root: Id,
+}
+
+/// Objects that onlay reads.
+#[derive(Debug)]
+pub enum Known {
+    /// A MachineConfig.
+    MachineConfig(Box<MachineConfig>),
+    /// A MachineConfigPool.
+    Pool(Box<MachineConfigPool>),
+    /// An object whose shape is all that is looked at.
+    Other,
+    /// An object of another API.
+    Foreign,
+}
+
+impl Object {
+    /// Kind and name, as messages have them.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind, self.name).trim_end().to_owned()
+    }
+
+    /// The file it was read from.
+    pub fn file(&self) -> &str {
+        &self.source.name
+    }
+
+    /// The place of a field, or of the nearest one above it that is there.
+    pub fn spot(&self, field: &str) -> Spot {
+        let span = self.document.locate(self.root, &field::steps(field)).span;
+        Spot { source: Arc::clone(&self.source), span, label: None }
+    }
+
+    /// The place of a field, if all of it is there.
+    pub fn spot_of_entry(&self, field: &str) -> Option<Spot> {
+        let found = self.document.locate(self.root, &field::steps(field));
+        found.is_whole.then(|| Spot { source: Arc::clone(&self.source), span: found.span, label: None })
+    }
+
+    /// The place of a line of a text in a field. Texts in one line have one place.
+    pub fn spot_of_line(&self, field: &str, line: usize) -> Spot {
+        let found = self.document.locate(self.root, &field::steps(field));
+        let of_block = found.block.and_then(|at| self.source.line(self.source.position(at).0 + line));
+        let of_block = of_block.map(|range| {
+            let text = self.source.text.get(range.clone()).unwrap_or_default();
+            range.end - text.trim_start().len()..range.end
+        });
+        Spot { source: Arc::clone(&self.source), span: of_block.unwrap_or(found.span), label: None }
+    }
+
+    /// The MachineConfig that it is, if it is one.
+    pub fn machine_config(&self) -> Option<&MachineConfig> {
+        match &self.known {
+            Known::MachineConfig(machine_config) => Some(machine_config),
+            _ => None,
+        }
+    }
+
+    /// The pool that it is, if it is one.
+    pub fn pool(&self) -> Option<&MachineConfigPool> {
+        match &self.known {
+            Known::Pool(pool) => Some(pool),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the objects of a text.
+pub fn read(source: &Arc<Source>, input: &mut Input) {
+    match yaml::load(&source.text) {
+        Ok(documents) => {
+            for document in documents.into_iter().map(Arc::new) {
+                read_node(source, &document, 0, input);
+            }
+        }
+        Err(broken) => input.findings.push(of_broken(source, broken)),
+    }
+}
+
+fn of_broken(source: &Arc<Source>, broken: Broken) -> Finding {
+    let spot = Spot { source: Arc::clone(source), span: broken.span, label: None };
+    Finding::error(&source.name, broken.what).at(Some(spot))
+}
+
+/// Reads an object, or all objects of a list.
+fn read_node(source: &Arc<Source>, document: &Arc<Document>, root: Id, input: &mut Input) {
+    let items = document.entries(root, &[Step::Name("items".to_owned())]);
+    let value = match document.value(root) {
+        Ok(value) => value,
+        Err(broken) => return input.findings.push(of_broken(source, broken)),
+    };
+    let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+    if kind.ends_with("List") && value["items"].is_array() {
+        for item in items {
+            read_node(source, document, item, input);
+        }
+        return;
+    }
+    let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let (source, document) = (Arc::clone(source), Arc::clone(document));
+    let mut object = Object { kind, name, known: Known::Other, source, document, root };
+    match identify(&object, &value) {
+        Ok(false) => {
+            object.known = Known::Foreign;
+            input.objects.push(object);
+        }
+        Ok(true) => {
+            let findings = read_known(&mut object, value).unwrap_or_else(|finding| vec![finding]);
+            if !crate::finding::any_error(&findings) {
+                input.objects.push(object);
+            }
+            input.findings.extend(findings);
+        }
+        Err(finding) => input.findings.push(finding),
+    }
+}
+
+/// Whether the object is of a kind that onlay knows; an error if it should be and is not.
+fn identify(object: &Object, value: &Value) -> Result<bool, Finding> {
+    let at = |field: &str| Some(object.spot(field));
+    if !value.is_object() {
+        let finding = Finding::error(object.file(), "expected an object with apiVersion, kind and metadata");
+        return Err(finding.at(at("")));
+    }
+    for field in ["apiVersion", "kind"] {
+        if !value[field].is_string() {
+            let finding = Finding::error(object.file(), "missing; every object needs it").in_field(field);
+            return Err(finding.at(at(field)));
+        }
+    }
+    let api_version = value["apiVersion"].as_str().unwrap_or_default();
+    let expected = format!("{}/{}", names::GROUP, names::VERSION);
+    let schemas = schemas()?;
+    match (api_version == expected, schemas.contains_key(&object.kind)) {
+        (true, true) => Ok(true),
+        (true, false) => {
+            let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
+            let message = format!("{} is no kind that onlay reads; it reads {}", object.kind, known.join(", "));
+            Err(Finding::error(object.title(), message).in_field("kind").at(at("kind")))
+        }
+        (false, true) => {
+            let message = format!("{api_version:?} has no kind {}; write {expected}", object.kind);
+            Err(Finding::error(object.title(), message).in_field("apiVersion").at(at("apiVersion")))
+        }
+        (false, false) => Ok(false),
+    }
+}
+
+/// Checks shape and name, and reads the fields.
+fn read_known(object: &mut Object, value: Value) -> Result<Vec<Finding>, Finding> {
+    let mut findings = misfits(object, &value)?;
+    findings.extend(name_fault(object).map(|message| {
+        let finding = Finding::error(object.title(), message).in_field("metadata.name");
+        finding.at(Some(object.spot("metadata.name")))
+    }));
+    if crate::finding::any_error(&findings) {
+        return Ok(findings);
+    }
+    let known = match object.kind.as_str() {
+        "MachineConfig" => typed(value).map(|read| Known::MachineConfig(Box::new(read))),
+        "MachineConfigPool" => typed(value).map(|read| Known::Pool(Box::new(read))),
+        _ => Ok(Known::Other),
+    };
+    object.known = known.map_err(|error| {
+        let finding = Finding::error(object.title(), format!("does not have the shape of its kind: {error}"));
+        finding.at(Some(object.spot("")))
+    })?;
+    Ok(findings)
+}
+
+/// What in the object its schema does not allow, errors first.
+fn misfits(object: &Object, value: &Value) -> Result<Vec<Finding>, Finding> {
+    let mut misfits = Vec::new();
+    if let Some(schema) = schemas()?.get(&object.kind) {
+        shape::check(value, schema, "", &mut misfits);
+    }
+    let (dropped, wrong): (Vec<_>, Vec<_>) = misfits.into_iter().partition(|misfit| misfit.is_dropped);
+    let finding = |misfit: shape::Misfit| {
+        let new = if misfit.is_dropped { Finding::warning } else { Finding::error };
+        let spot = object.spot(&misfit.field);
+        new(object.title(), misfit.message).in_field(misfit.field).at(Some(spot))
+    };
+    Ok(wrong.into_iter().chain(dropped.into_iter().take(MAX_WARNINGS)).map(finding).collect())
+}
+
+/// What is wrong with the name of an object.
+fn name_fault(object: &Object) -> Option<String> {
+    if object.name.is_empty() {
+        return Some("missing; every object needs a name".to_owned());
+    }
+    (!is_name(&object.name)).then(|| {
+        format!(
+            "{:?} is no name; write lower-case letters, digits, \"-\" and \".\", beginning and ending with a letter \
+             or digit",
+            object.name
+        )
+    })
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value)
+}
+
+/// Whether the API server takes this name.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let part = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.first().copied().is_some_and(plain)
+            && bytes.last().copied().is_some_and(plain)
+            && bytes.iter().all(|byte| plain(*byte) || *byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(part)
+}
+
+/// The schema of each kind that onlay knows.
+type Schemas = BTreeMap<String, Value>;
+
+fn schemas() -> Result<&'static Schemas, Finding> {
+    static SCHEMAS: OnceLock<Result<Schemas, String>> = OnceLock::new();
+    let schemas = SCHEMAS.get_or_init(make_schemas).as_ref();
+    schemas.map_err(|error| Finding::error("", format!("failed to make the schemas of the API: {error}")))
+}
+
+/// Metadata is described by the API server itself; what matters here is added.
+fn make_schemas() -> Result<Schemas, String> {
+    let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let metadata = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+        "name": {"type": "string"}, "labels": texts, "annotations": texts,
+    }});
+    let mut schemas = Schemas::new();
+    for crd in onlay_api::crds().map_err(|error| error.to_string())? {
+        let version = crd.spec.versions.into_iter().find(|version| version.name == names::VERSION);
+        let Some(schema) = version.and_then(|version| version.schema?.open_api_v3_schema) else { continue };
+        let mut schema = serde_json::to_value(schema).map_err(|error| error.to_string())?;
+        schema["properties"]["metadata"] = metadata.clone();
+        schemas.insert(crd.spec.names.kind, schema);
+    }
+    Ok(schemas)
+}
+
+/// Finds objects that are there twice; the later one of both is taken away.
+pub fn check_names(input: &mut Input) {
+    let mut kept: Vec<Object> = Vec::with_capacity(input.objects.len());
+    let mut known: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for object in std::mem::take(&mut input.objects) {
+        if matches!(object.known, Known::Foreign) {
+            kept.push(object);
+            continue;
+        }
+        let first = known.get(&(object.kind.clone(), object.name.clone())).and_then(|index| kept.get(*index));
+        if let Some(first) = first {
+            let mut before = first.spot("metadata.name");
+            before.label = Some("the first one is here".to_owned());
+            let finding = Finding::error(object.title(), "is there twice; the cluster has one object of a name")
+                .in_field("metadata.name")
+                .at(Some(object.spot("metadata.name")));
+            input.findings.push(finding.at(Some(before)).help("rename one of them, or remove it"));
+            continue;
+        }
+        known.insert((object.kind.clone(), object.name.clone()), kept.len());
+        kept.push(object);
+    }
+    input.objects = kept;
+}

@@ -1,0 +1,6 @@
+//! Results as text.
+
+pub mod json;
+pub mod rendered;
+pub mod tree;
+pub mod yaml;

@@ -1,0 +1,110 @@
+//! Pools, what they select, and what is rendered of it, with errors at their places in the files.
+
+use std::collections::BTreeSet;
+
+use onlay_api::machine_config::MachineConfig;
+use onlay_api::{MachineConfigPool, names};
+use onlay_core::pools::{self, PoolError};
+use onlay_core::render::{self, Fault, Problem, RenderError, Rendered, Warning};
+
+use crate::finding::{Finding, Spot};
+use crate::input::Object;
+
+/// A pool: one of the files, or the one of this name that a cluster has by default.
+pub fn pool(objects: &[Object], name: &str) -> MachineConfigPool {
+    let given = objects.iter().filter(|object| object.name == name).find_map(Object::pool);
+    given.cloned().unwrap_or_else(|| pools::default_pool(name))
+}
+
+/// Names of the pools in the files, and of those that roles of MachineConfigs name.
+pub fn pool_names(objects: &[Object]) -> BTreeSet<String> {
+    let given = objects.iter().filter(|object| object.pool().is_some()).map(|object| object.name.clone());
+    given.chain(roles(objects).into_iter().map(str::to_owned)).collect()
+}
+
+/// Roles of the MachineConfigs.
+pub fn roles(objects: &[Object]) -> BTreeSet<&str> {
+    let labels = objects.iter().filter_map(|object| object.machine_config()?.metadata.labels.as_ref());
+    labels.filter_map(|labels| labels.get(names::ROLE_LABEL)).map(String::as_str).collect()
+}
+
+/// The MachineConfigs that a pool selects, without rendered ones.
+pub fn selected<'a>(pool: &MachineConfigPool, objects: &'a [Object]) -> Result<Vec<&'a MachineConfig>, Finding> {
+    let machine_configs = objects.iter().filter_map(Object::machine_config);
+    pools::machine_configs_of(pool, machine_configs).map_err(|error| of_pool_error(&error, objects))
+}
+
+/// An error of a pool, at its place.
+pub fn of_pool_error(error: &PoolError, objects: &[Object]) -> Finding {
+    match error {
+        PoolError::Selector { pool, field, reason } => {
+            let object = objects.iter().find(|object| object.name == *pool && object.pool().is_some());
+            let finding = Finding::error(format!("MachineConfigPool {pool}"), reason.to_string()).in_field(*field);
+            finding.at(object.map(|object| object.spot(field)))
+        }
+        PoolError::Conflict { .. } => Finding::error("", error.to_string()),
+    }
+}
+
+/// Renders MachineConfigs; what is wrong is said at its places.
+pub fn render(
+    pool: &str,
+    selected: &[&MachineConfig],
+    objects: &[Object],
+) -> Result<(Rendered, Vec<Finding>), Finding> {
+    let rendered = render::render(pool, selected.iter().copied()).map_err(|error| of_error(pool, &error, objects))?;
+    let warnings = rendered.warnings.iter().map(|warning| of_warning(warning, objects)).collect();
+    Ok((rendered, warnings))
+}
+
+fn machine_config<'a>(objects: &'a [Object], name: &str) -> Option<&'a Object> {
+    objects.iter().find(|object| object.name == name && object.machine_config().is_some())
+}
+
+fn of_warning(warning: &Warning, objects: &[Object]) -> Finding {
+    let object = machine_config(objects, &warning.machine_config);
+    let finding = Finding::warning(format!("MachineConfig {}", warning.machine_config), &warning.text);
+    finding.in_field(&warning.field).at(object.map(|object| object.spot(&warning.field)))
+}
+
+fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
+    match error {
+        RenderError::Invalid { machine_config: name, problem } => {
+            let finding = Finding::error(format!("MachineConfig {name}"), problem.fault.to_string());
+            finding.in_field(&problem.field).at(machine_config(objects, name).map(|object| spot(object, problem)))
+        }
+        RenderError::Conflict { machine_configs, problem } => conflict(machine_configs, problem, objects),
+        RenderError::Rendered { problem } => {
+            Finding::error(format!("configuration of the pool {pool}"), problem.fault.to_string())
+                .in_field(&problem.field)
+        }
+    }
+}
+
+/// The place of a problem of one MachineConfig.
+fn spot(object: &Object, problem: &Problem) -> Spot {
+    match *problem.fault {
+        Fault::UnitSyntax { line, .. } => object.spot_of_line(&problem.field, line),
+        _ => object.spot(&problem.field),
+    }
+}
+
+/// The places of a contradiction: in the last MachineConfig first, since it is the newer part.
+fn conflict(machine_configs: &[String], problem: &Problem, objects: &[Object]) -> Finding {
+    let other = match problem.fault.as_ref() {
+        Fault::Below { field, .. } => field.as_str(),
+        Fault::Duplicate { first, .. } => first.as_str(),
+        _ => problem.field.as_str(),
+    };
+    let mut finding =
+        Finding::error(format!("MachineConfigs {}", machine_configs.join(", ")), problem.fault.to_string())
+            .in_field(&problem.field);
+    for name in machine_configs.iter().rev() {
+        let Some(object) = machine_config(objects, name) else { continue };
+        let spot = object.spot_of_entry(&problem.field).or_else(|| object.spot_of_entry(other));
+        let spot = spot.unwrap_or_else(|| object.spot(&problem.field));
+        let label = (!finding.spots.is_empty()).then(|| format!("the other part is in MachineConfig {name}"));
+        finding = finding.at(Some(Spot { label, ..spot }));
+    }
+    finding
+}

@@ -1,0 +1,173 @@
+//! What people see when something is wrong with what they gave.
+
+use crate::session::{directory, transcript};
+use rstest::rstest;
+
+/// A MachineConfig of the role `worker` with a configuration, whose lines are indented by four.
+fn machine_config(name: &str, config: &str) -> String {
+    let head = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\n";
+    let labels = "  labels:\n    machineconfiguration.openshift.io/role: worker\n";
+    let config: String = config.lines().map(|line| format!("    {line}\n")).collect();
+    format!("{head}metadata:\n  name: {name}\n{labels}spec:\n  config:\n{config}")
+}
+
+fn motd(name: &str) -> String {
+    machine_config(
+        name,
+        "ignition: {version: 3.4.0}\nstorage:\n  files:\n  - path: /etc/motd\n    contents: {source: 'data:,hello'}",
+    )
+}
+
+macro_rules! seen {
+    ($name:literal, $files:expr, $line:expr) => {
+        insta::assert_snapshot!($name, transcript(directory($files).path(), $line, b""))
+    };
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    seen!("missing_file", &[("a.yaml", &motd("a"))], "onlay validate a.yaml b.yaml");
+}
+
+#[test]
+fn yaml_that_is_broken() {
+    let text = motd("a").replace("contents: {source: 'data:,hello'}", "contents: {source: 'data:,hello'");
+    seen!("broken_yaml", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn a_kind_that_onlay_does_not_read() {
+    let text = "apiVersion: machineconfiguration.openshift.io/v1\nkind: KubeletConfig\nmetadata:\n  name: a\n";
+    seen!("unknown_kind", &[("a.yaml", text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn ignition_2_2() {
+    let config = "ignition:\n  version: 2.2.0\nstorage:\n  files:\n  - filesystem: root\n    path: /etc/motd";
+    seen!("ignition_2_2", &[("a.yaml", &machine_config("a", config))], "onlay validate a.yaml");
+}
+
+#[test]
+fn a_unit_with_a_broken_section() {
+    let config = "ignition: {version: 3.4.0}\nsystemd:\n  units:\n  - name: a.service\n    contents: |\n      [Unit]\n      \
+                  Description=a\n      [Service\n      ExecStart=/bin/true";
+    seen!("broken_unit", &[("a.yaml", &machine_config("a", config))], "onlay validate a.yaml");
+}
+
+#[test]
+fn one_object_in_two_files() {
+    seen!("same_object", &[("a.yaml", &motd("a")), ("b.yaml", &motd("a"))], "onlay validate a.yaml b.yaml");
+}
+
+#[test]
+fn machine_configs_that_contradict_each_other() {
+    let below = motd("b").replace("/etc/motd", "/etc/motd/line");
+    seen!("conflict", &[("a.yaml", &motd("a")), ("b.yaml", &below)], "onlay validate .");
+}
+
+#[test]
+fn fields_of_another_type_and_fields_that_are_not_there() {
+    let text = motd("a") + "  kernelArguments: audit=0\n  kernelargs: [x]\n";
+    seen!("misfits", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn content_that_does_not_decode() {
+    let text = motd("a").replace("data:,hello", "data:;base64,W2F1dG9mc10KdGltZW91dCA9IDMwCg");
+    seen!("data_url", &[("a.yaml", &text)], "onlay render a.yaml --pool worker");
+}
+
+#[test]
+fn a_machine_config_that_no_pool_selects() {
+    let text = motd("a").replace("machineconfiguration.openshift.io/role: worker", "role: worker");
+    seen!("unselected", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn a_pool_that_nothing_names() {
+    seen!("misnamed_pool", &[("a.yaml", &motd("a"))], "onlay render a.yaml --pool wroker -o tree");
+}
+
+#[test]
+fn a_selector_that_kubernetes_does_not_have() {
+    let pool = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfigPool\nmetadata:\n  name: infra\nspec:\n  \
+                machineConfigSelector:\n    matchExpressions:\n    - {key: role, operator: Is, values: [infra]}\n";
+    seen!("selector", &[("pool.yaml", pool)], "onlay validate pool.yaml");
+}
+
+#[test]
+fn a_directory_without_files_and_a_file_without_objects() {
+    seen!(
+        "nothing",
+        &[("empty.yaml", "# nothing\n"), ("d/readme.txt", "x")],
+        "onlay validate empty.yaml; onlay validate d"
+    );
+}
+
+#[test]
+fn a_kustomization_that_takes_itself() {
+    let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../b]\n";
+    let files = [("a/kustomization.yaml", text), ("b/kustomization.yaml", &text.replace("../b", "../a"))];
+    let text = transcript(directory(&files).path(), "onlay validate a", b"");
+    assert!(text.contains("`kubectl kustomize a` failed") && text.contains("cycle"), "{text}");
+    assert!(text.ends_with("exit 1\n"), "{text}");
+}
+
+#[test]
+fn arguments_that_are_wrong() {
+    seen!(
+        "usage",
+        &[],
+        "onlay render; echo $?; onlay butane a b; echo $?; onlay butane --files-dir nowhere -; echo $?"
+    );
+}
+
+#[test]
+fn butane_takes_no_file_from_outside() {
+    let butane = "variant: fcos\nversion: 1.5.0\nstorage:\n  files:\n  - path: /etc/a\n    contents: {local: out}\n";
+    let directory = directory(&[("a.bu", butane), ("secret", "secret"), ("in/file", "")]);
+    std::os::unix::fs::symlink("../secret", directory.path().join("in/out")).unwrap();
+    insta::assert_snapshot!("link_out", transcript(directory.path(), "onlay butane -d in a.bu", b""));
+}
+
+/// Texts that are no objects: an answer, and never a panic.
+#[rstest]
+#[case::empty(b"", 1)]
+#[case::a_byte_order_mark_alone("\u{feff}".as_bytes(), 1)]
+#[case::a_tab(b"a:\n\tb: 1\n", 1)]
+#[case::a_scalar(b"hello\n", 1)]
+#[case::a_list(b"- a\n- b\n", 1)]
+#[case::no_utf_8(b"a: \xff\n", 1)]
+#[case::utf_16(b"\xff\xfea\0:\0", 1)]
+#[case::a_nul(b"a: \0\n", 1)]
+#[case::another_api(b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", 0)]
+#[case::no_kind(b"apiVersion: v1\nmetadata: {name: a}\n", 1)]
+#[case::an_empty_list(b"apiVersion: v1\nkind: List\nitems: []\n", 1)]
+fn any_text_gets_an_answer(#[case] text: &[u8], #[case] code: u8) {
+    let empty = directory(&[]);
+    let seen = transcript(empty.path(), "onlay validate -", text);
+    assert!(seen.ends_with(&format!("exit {code}\n")) && !seen.contains("panicked"), "{seen}");
+}
+
+#[test]
+fn crlf_and_a_byte_order_mark_change_nothing() {
+    let plain = transcript(directory(&[]).path(), "onlay render - --pool worker", motd("a").as_bytes());
+    let text = format!("\u{feff}{}", motd("a").replace('\n', "\r\n"));
+    assert_eq!(transcript(directory(&[]).path(), "onlay render - --pool worker", text.as_bytes()), plain);
+}
+
+#[test]
+fn ten_megabytes_get_an_answer() {
+    let text = motd("a").replace("hello", &"x".repeat(10 << 20));
+    let seen = transcript(directory(&[]).path(), "onlay validate -", text.as_bytes());
+    assert!(seen.contains("has more than") && seen.len() < 4000, "{} bytes", seen.len());
+}
+
+#[test]
+fn the_objects_of_a_list_are_read_with_their_places() {
+    let item: String = motd("a").lines().map(|line| format!("  {line}\n")).collect();
+    let item = item.replacen("  api", "- api", 1).replace("3.4.0", "2.2.0");
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n{item}");
+    let seen = transcript(directory(&[]).path(), "onlay validate -", text.as_bytes());
+    assert!(seen.contains("<stdin>:12:") && seen.contains("Ignition 2.2.0"), "{seen}");
+}

@@ -1,0 +1,6 @@
+//! Whole transcripts: what people type, and everything that they see.
+#![cfg(test)]
+
+mod bad_input;
+mod examples;
+mod session;
