@@ -1,6 +1,7 @@
 //! `cargo xtask gen`: files that are made from code, and the check that they are up to date.
 //!
-//! Each generated directory belongs to this command as a whole: what it does not write, it removes.
+//! Each generated directory belongs to this command as a whole: what it does not write, it removes. docs/user is written
+//! by people, but for one file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,8 @@ use std::{fs, io};
 
 use serde_json::Value;
 
-use crate::{Outcome, run};
+use crate::{Outcome, gen_cli, run};
 
-/// Directory of the CustomResourceDefinitions, below the root of the checkout.
-const CRDS: &str = "deploy/crds";
 const HEADER: &str = "# Written by `cargo xtask gen` from the types in crates/api.\n";
 
 #[derive(clap::Args)]
@@ -28,22 +27,55 @@ enum Error {
     Schema(#[from] onlay_api::SchemaError),
     #[error("failed to write {file} as YAML: {source}")]
     Yaml { file: String, source: serde_saphyr::ser::Error },
-    #[error("failed to turn a definition into JSON: {0}")]
+    #[error("failed to turn a definition or a schema into JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("failed to write what is made from the command line: {0}")]
+    CommandLine(#[source] io::Error),
     #[error("failed to {action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} is not up to date, {difference}; run `cargo xtask gen`", path.display())]
     Stale { path: PathBuf, difference: String },
 }
 
+/// Generated files of one directory.
+struct Generated {
+    /// Below the root of the checkout.
+    directory: &'static str,
+    /// Text by name.
+    files: BTreeMap<String, String>,
+    /// Whether every other file in the directory is a mistake.
+    is_whole: bool,
+}
+
 /// `cargo xtask gen`
 pub fn run(arguments: &Arguments) -> Outcome {
-    if arguments.check { check() } else { Ok(write(&run::root().join(CRDS), &definitions()?)?) }
+    if arguments.check {
+        return check();
+    }
+    for generated in all()? {
+        write(&run::root().join(generated.directory), &generated)?;
+    }
+    Ok(())
 }
 
 /// `cargo xtask gen --check`
 pub fn check() -> Outcome {
-    Ok(compare(&run::root().join(CRDS), &definitions()?)?)
+    for generated in all()? {
+        compare(&run::root().join(generated.directory), &generated)?;
+    }
+    Ok(())
+}
+
+fn all() -> Result<[Generated; 5], Error> {
+    let whole = |directory, files| Generated { directory, files, is_whole: true };
+    let reference = gen_cli::reference().map_err(Error::CommandLine)?;
+    Ok([
+        whole("deploy/crds", definitions()?),
+        whole("docs/man", gen_cli::man_pages().map_err(Error::CommandLine)?),
+        whole("docs/completions", gen_cli::completions()),
+        whole("docs/schemas", gen_cli::schemas()?),
+        Generated { directory: "docs/user", files: [("cli.md".to_owned(), reference)].into(), is_whole: false },
+    ])
 }
 
 /// The files of the directory of definitions: text by name.
@@ -83,20 +115,20 @@ fn whole_numbers(value: Value) -> Value {
     }
 }
 
-fn write(directory: &Path, files: &BTreeMap<String, String>) -> Result<(), Error> {
+fn write(directory: &Path, generated: &Generated) -> Result<(), Error> {
     fs::create_dir_all(directory).map_err(|source| failed("create", directory, source))?;
-    for stranger in strangers(directory, files)? {
+    for stranger in strangers(directory, generated)? {
         fs::remove_file(&stranger).map_err(|source| failed("remove", &stranger, source))?;
     }
-    for (name, text) in files {
+    for (name, text) in &generated.files {
         let path = directory.join(name);
         fs::write(&path, text).map_err(|source| failed("write", &path, source))?;
     }
     Ok(())
 }
 
-fn compare(directory: &Path, files: &BTreeMap<String, String>) -> Result<(), Error> {
-    for (name, expected) in files {
+fn compare(directory: &Path, generated: &Generated) -> Result<(), Error> {
+    for (name, expected) in &generated.files {
         let path = directory.join(name);
         let found = match fs::read_to_string(&path) {
             Ok(found) => found,
@@ -107,19 +139,22 @@ fn compare(directory: &Path, files: &BTreeMap<String, String>) -> Result<(), Err
             return Err(Error::Stale { path, difference });
         }
     }
-    match strangers(directory, files)?.into_iter().next() {
+    match strangers(directory, generated)?.into_iter().next() {
         Some(path) => Err(Error::Stale { path, difference: "nothing makes this file any more".to_owned() }),
         None => Ok(()),
     }
 }
 
 /// Files of the directory that are not generated.
-fn strangers(directory: &Path, files: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, Error> {
+fn strangers(directory: &Path, generated: &Generated) -> Result<Vec<PathBuf>, Error> {
+    if !generated.is_whole {
+        return Ok(Vec::new());
+    }
     let entries = fs::read_dir(directory).map_err(|source| failed("list", directory, source))?;
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|source| failed("list", directory, source))?;
-        if !files.contains_key(entry.file_name().to_string_lossy().as_ref()) {
+        if !generated.files.contains_key(entry.file_name().to_string_lossy().as_ref()) {
             found.push(entry.path());
         }
     }
@@ -177,6 +212,7 @@ mod tests {
     fn a_changed_a_missing_and_a_strange_file_are_found_and_repaired() {
         let directory = std::env::temp_dir().join(format!("onlay-gen-{}", std::process::id()));
         let files = BTreeMap::from([("a.yaml".to_owned(), "a: 1\n".to_owned())]);
+        let files = Generated { directory: "", files, is_whole: true };
         for break_it in [
             |directory: &Path| fs::write(directory.join("a.yaml"), "a: 2\n").unwrap(),
             |directory: &Path| fs::remove_file(directory.join("a.yaml")).unwrap(),

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod deps;
+mod gen_cli;
 mod gen_files;
 mod lab;
 mod run;

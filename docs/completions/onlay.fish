@@ -1,0 +1,52 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_onlay_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_onlay_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_onlay_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_onlay_using_subcommand
+    set -l cmd (__fish_onlay_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c onlay -n "__fish_onlay_needs_command" -s h -l help -d 'Print help'
+complete -c onlay -n "__fish_onlay_needs_command" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "butane" -d 'Translate a Butane file'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s d -l files-dir -d 'Directory of the local files and trees that the file names; links do not lead out of it' -r -F
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s o -l output -d 'Write the result into this file' -r -F
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s c -l check -d 'Check the file and write no result'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s p -l pretty -d 'Write Ignition over several lines'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s r -l raw -d 'Write plain Ignition, never a MachineConfig'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s s -l strict -d 'Fail if there is any warning'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -l raw-errors -d 'Write errors and warnings one a line, without the text around them'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s h -l help -d 'Print help'
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand render" -l pool -d 'Pool to render for: one of the files, or one that selects the roles worker and NAME' -r
+complete -c onlay -n "__fish_onlay_using_subcommand render" -s o -l output -d 'How to write the result' -r -f -a "yaml\t'A MachineConfig, as the cluster has it'
+json\t'The same MachineConfig as JSON'
+tree\t'What a node gets, and which MachineConfig says so'"
+complete -c onlay -n "__fish_onlay_using_subcommand render" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c onlay -n "__fish_onlay_using_subcommand render" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand validate" -s o -l output -d 'How to write the result' -r -f -a "text\t'For people'
+json\t'For programs; docs/schemas/validate.json is the schema'"
+complete -c onlay -n "__fish_onlay_using_subcommand validate" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c onlay -n "__fish_onlay_using_subcommand validate" -s V -l version -d 'Print version'
