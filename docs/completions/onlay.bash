@@ -22,6 +22,9 @@ _onlay() {
             onlay,render)
                 cmd="onlay__subcmd__render"
                 ;;
+            onlay,show)
+                cmd="onlay__subcmd__show"
+                ;;
             onlay,validate)
                 cmd="onlay__subcmd__validate"
                 ;;
@@ -32,7 +35,7 @@ _onlay() {
 
     case "${cmd}" in
         onlay)
-            opts="-h -V --help --version butane render validate"
+            opts="-h -V --help --version butane render show validate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -92,6 +95,36 @@ _onlay() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "yaml json tree" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__show)
+            opts="-R -o -h -V --path --pool --recursive --output --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -28,6 +28,7 @@ complete -c onlay -n "__fish_onlay_needs_command" -s h -l help -d 'Print help'
 complete -c onlay -n "__fish_onlay_needs_command" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "butane" -d 'Translate a Butane file'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path, and which MachineConfig says so'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s d -l files-dir -d 'Directory of the local files and trees that the file names; links do not lead out of it' -r -F
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s o -l output -d 'Write the result into this file' -r -F
@@ -45,6 +46,13 @@ tree\t'What a node gets, and which MachineConfig says so'"
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand show" -l path -d 'Path on the node, of a file, directory, link, unit or drop-in' -r
+complete -c onlay -n "__fish_onlay_using_subcommand show" -l pool -d 'Pool to render for; without it, the files have one rendered MachineConfig' -r
+complete -c onlay -n "__fish_onlay_using_subcommand show" -s o -l output -d 'How to write the result' -r -f -a "text\t'The contents as they are, and what else is known on standard error'
+json\t'For programs; docs/schemas/show.json is the schema'"
+complete -c onlay -n "__fish_onlay_using_subcommand show" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c onlay -n "__fish_onlay_using_subcommand show" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s o -l output -d 'How to write the result' -r -f -a "text\t'For people'
 json\t'For programs; docs/schemas/validate.json is the schema'"
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s R -l recursive -d 'Look into directories below the given ones'

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{butane, render, validate};
+use crate::commands::{butane, render, show, validate};
 use crate::examples;
 
 /// See what a cluster with onlay makes of MachineConfigs, before it does.
@@ -30,6 +30,8 @@ pub enum Verb {
     Butane(butane::Arguments),
     /// Merge MachineConfigs into the configuration of a pool
     Render(render::Arguments),
+    /// Show what a node gets at a path, and which MachineConfig says so
+    Show(show::Arguments),
     /// Check MachineConfigs and pools
     Validate(validate::Arguments),
 }

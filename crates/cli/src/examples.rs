@@ -81,6 +81,31 @@ standard error.",
         ],
     },
     Verb {
+        name: "show",
+        about: "\
+The contents go to standard output, unpacked; mode, owner and origin to standard error. With --pool the files are rendered \
+first. Without it they have one rendered MachineConfig, whose origins are known if everything that it was merged from is \
+in the files as well, as in the output of `kubectl get machineconfigs -o yaml`.",
+        examples: &[
+            Example {
+                purpose: "A file, and who wrote it over whom",
+                line: "onlay show machineconfigs --pool automount --path /etc/motd",
+                code: 0,
+            },
+            Example {
+                purpose: "A unit of a rendered MachineConfig",
+                line: "onlay render machineconfigs --pool worker | onlay show - machineconfigs --path \
+                       /etc/systemd/system/hello.service",
+                code: 0,
+            },
+            Example {
+                purpose: "For programs",
+                line: "onlay show machineconfigs --pool automount --path /etc/auto.master.d/home.autofs -o json",
+                code: 0,
+            },
+        ],
+    },
+    Verb {
         name: "validate",
         about: "\
 Each MachineConfig is checked by itself, then what each pool gets: the pools of the files, and those that roles of \

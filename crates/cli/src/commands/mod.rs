@@ -2,6 +2,7 @@
 
 pub mod butane;
 pub mod render;
+pub mod show;
 pub mod validate;
 
 use std::io;
@@ -14,6 +15,7 @@ pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
     match verb {
         Verb::Butane(arguments) => butane::run(arguments, streams),
         Verb::Render(arguments) => render::run(arguments, streams),
+        Verb::Show(arguments) => show::run(arguments, streams),
         Verb::Validate(arguments) => validate::run(arguments, streams),
     }
 }

@@ -171,3 +171,26 @@ fn the_objects_of_a_list_are_read_with_their_places() {
     let seen = transcript(directory(&[]).path(), "onlay validate -", text.as_bytes());
     assert!(seen.contains("<stdin>:12:") && seen.contains("Ignition 2.2.0"), "{seen}");
 }
+
+#[test]
+fn a_path_that_the_configuration_does_not_have() {
+    seen!("no_such_path", &[("a.yaml", &motd("a"))], "onlay show a.yaml --pool worker --path /etc/nothing");
+}
+
+#[test]
+fn a_rendered_configuration_without_its_sources_has_no_origin() {
+    let files = [("a.yaml", &*motd("a"))];
+    seen!(
+        "no_origin",
+        &files,
+        "onlay render a.yaml --pool worker | onlay show - --path /etc/motd; echo; onlay show a.yaml --path /etc/motd"
+    );
+}
+
+#[test]
+fn sources_that_changed_since_tell_no_origin() {
+    let directory = directory(&[("a.yaml", &motd("a"))]);
+    let line = "onlay render a.yaml --pool worker > rendered.yaml; sed -i s/hello/changed/ a.yaml; onlay show . --path /etc/motd";
+    let seen = transcript(directory.path(), line, b"");
+    assert!(seen.contains("hello") && seen.contains("origin not known"), "{seen}");
+}
