@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use onlay_api::MachineConfigPool;
 use onlay_core::pools;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -123,15 +124,17 @@ fn check(input: Input) -> (Validated, Vec<Finding>) {
         alone.insert(&object.name, !any_error(&found));
         findings.extend(found);
     }
+    let names = selection::pool_names(&objects).into_iter();
+    let all: Vec<MachineConfigPool> = names.map(|name| selection::pool(&objects, &name)).collect();
     let mut pools = Vec::new();
-    for name in selection::pool_names(&objects) {
-        match configured(&name, &objects, &alone) {
+    for pool in &all {
+        match configured(pool, &objects, &alone) {
             Ok(configured) => pools.extend(configured),
             Err(finding) if findings.contains(&finding) => {}
             Err(finding) => findings.push(finding),
         }
     }
-    findings.extend(objects.iter().filter_map(|object| unselected(object, &objects)));
+    findings.extend(objects.iter().filter_map(|object| unselected(object, &all)));
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let valid = objects.iter().filter(|object| alone.get(object.name.as_str()) == Some(&true)).map(|object| Valid {
         file: object.file().to_owned(),
@@ -165,8 +168,13 @@ fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
 }
 
 /// What a pool gets; none if one of its MachineConfigs has an error of its own.
-fn configured(name: &str, objects: &[Object], alone: &BTreeMap<&str, bool>) -> Result<Option<Configured>, Finding> {
-    let selected = selection::selected(&selection::pool(objects, name), objects)?;
+fn configured(
+    pool: &MachineConfigPool,
+    objects: &[Object],
+    alone: &BTreeMap<&str, bool>,
+) -> Result<Option<Configured>, Finding> {
+    let name = pool.metadata.name.as_deref().unwrap_or_default();
+    let selected = selection::selected(pool, objects)?;
     let is_valid = |name: Option<&str>| name.is_some_and(|name| alone.get(name) == Some(&true));
     if !selected.iter().all(|each| is_valid(each.metadata.name.as_deref())) {
         return Ok(None);
@@ -176,12 +184,11 @@ fn configured(name: &str, objects: &[Object], alone: &BTreeMap<&str, bool>) -> R
 }
 
 /// A warning about a MachineConfig that no pool can select, unless it is a rendered one.
-fn unselected(object: &Object, objects: &[Object]) -> Option<Finding> {
+fn unselected(object: &Object, pools: &[MachineConfigPool]) -> Option<Finding> {
     let machine_config = object.machine_config().filter(|each| !onlay_core::render::is_rendered(each))?;
-    let pools = selection::pool_names(objects).into_iter().map(|name| selection::pool(objects, &name));
     let one = std::slice::from_ref(machine_config);
-    let is_selected = |pool| pools::machine_configs_of(&pool, one).is_ok_and(|selected| !selected.is_empty());
-    if pools.into_iter().any(is_selected) {
+    let selects = |pool| pools::machine_configs_of(pool, one).is_ok_and(|selected| !selected.is_empty());
+    if pools.iter().any(selects) {
         return None;
     }
     let message = "is selected by no pool: a role that names a pool puts it there";
