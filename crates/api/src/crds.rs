@@ -10,7 +10,10 @@ use kube::{CustomResourceExt, Resource};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use crate::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineOSBuild, MachineOSConfig};
+use crate::{
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineConfiguration, MachineOSBuild,
+    MachineOSConfig,
+};
 use crate::{names, schema};
 
 /// A definition could not be made from its type: a mistake in this crate, found by its tests.
@@ -27,6 +30,16 @@ pub struct SchemaError {
 /// Names the kind whose type does not give a structural schema.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
     Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?])
+}
+
+/// The definitions of all kinds that are read, those among them that no cluster serves yet.
+///
+/// # Errors
+/// Names the kind whose type does not give a structural schema.
+pub fn readable() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
+    let mut all = crds()?;
+    all.push(configuration()?);
+    Ok(all)
 }
 
 fn pool() -> Result<CustomResourceDefinition, SchemaError> {
@@ -98,6 +111,10 @@ fn node() -> Result<CustomResourceDefinition, SchemaError> {
         &columns,
         &[same_name],
     )
+}
+
+fn configuration() -> Result<CustomResourceDefinition, SchemaError> {
+    with_status::<MachineConfiguration>("What applying a change of files, units or SSH keys costs a node.", &[], &[])
 }
 
 fn column(name: &str, type_: &str, json_path: &str) -> CustomResourceColumnDefinition {

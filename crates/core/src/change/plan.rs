@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::disruption::{Disruption, Rebuild};
@@ -53,17 +54,18 @@ pub struct Past {
 }
 
 /// How long one thing takes, and how that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pace {
     /// How long it takes.
+    #[schemars(with = "String")]
     pub takes: SignedDuration,
     /// How many times of the past it is the median of; 0 if it is an assumption.
     pub samples: usize,
 }
 
 /// How long everything takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Paces {
     /// A build of an image: 10 minutes if none was seen.
@@ -79,12 +81,13 @@ pub struct Paces {
 }
 
 /// What happens to a pool, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// What the times are made from.
     pub paces: Paces,
     /// Until the first node goes: building, then staging on all nodes at once.
+    #[schemars(with = "String")]
     pub before: SignedDuration,
     /// The nodes that go, in order.
     pub turns: Vec<Turn>,
@@ -95,25 +98,28 @@ pub struct Plan {
     /// How many nodes are in their turns at the same time, at most.
     pub together: usize,
     /// Until the last node is back.
+    #[schemars(with = "String")]
     pub total: SignedDuration,
 }
 
 /// One node's turn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
     /// Name of the node.
     pub node: String,
     /// When it begins, from the start of the plan.
+    #[schemars(with = "String")]
     pub begins: SignedDuration,
     /// How long the node is in it.
+    #[schemars(with = "String")]
     pub takes: SignedDuration,
     /// What happens.
     pub disruption: Disruption,
 }
 
 /// A node that does not go as things are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// Name of the node.

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onlay_api::machine_config::MachineConfigSpec;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 /// The user whose keys are managed.
@@ -24,7 +26,8 @@ const FIRST_BOOT: [(&str, &str, &str); 5] = [
 ];
 
 /// A field that cannot change on nodes that run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 #[error("{field} cannot change on nodes that run: {way_out}")]
 pub struct Refusal {
     /// Path of the field: from the root of the Ignition configuration, or from `spec`. Entries of lists are named by key.

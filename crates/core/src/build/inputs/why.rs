@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Inputs, Matters, describe_what};
 
 /// One thing that makes a new image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
+    /// The pool had no images of its own.
+    First,
     /// The base image has another digest.
     Base,
     /// The text of the Containerfile differs.
@@ -33,6 +36,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::First => f.write_str("the pool gets images of its own"),
             Self::Base => f.write_str("the base image differs"),
             Self::Containerfile => f.write_str("the Containerfile differs"),
             Self::Repository => f.write_str("images are pushed to another repository"),

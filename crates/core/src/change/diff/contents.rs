@@ -1,5 +1,6 @@
 //! How the contents of a file differ: as lines where people can read them, else as sizes and digests.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use similar::TextDiff as Lines;
@@ -15,7 +16,7 @@ const MAX_COMPARISONS: usize = 1_000_000;
 const CONTEXT: usize = 3;
 
 /// A difference of two texts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TextDiff {
     /// Hunks of a unified diff, without the lines that name the files.
@@ -27,7 +28,7 @@ pub struct TextDiff {
 }
 
 /// What is known of contents that are not shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blob {
     /// How many bytes.

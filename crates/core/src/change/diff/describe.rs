@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::contents::{Blob, TextDiff, compare};
@@ -9,7 +10,7 @@ use super::{Change, Pair, Place};
 use crate::render::desired::{DesiredUnit, Owner};
 
 /// One change with everything that differs in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     /// What changes: `file /etc/motd`, `unit autofs.service`, `kernel arguments`.
@@ -21,7 +22,7 @@ pub struct Description {
 }
 
 /// Whether something comes, goes or becomes another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Presence {
     /// It was not there before.
@@ -33,7 +34,7 @@ pub enum Presence {
 }
 
 /// One aspect of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Detail {
     /// What it is: `kind`, `mode`, `user`, `group`, `target`, `contents`, `state`, `mask`, `drop-in NAME`, `value`,
@@ -44,7 +45,7 @@ pub struct Detail {
 }
 
 /// How something differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Delta {
     /// One short value became another one; none where there was none.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use onlay_api::machine_configuration::{Action, ClusterPolicies, EffectiveActionType};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::diff::{Change, Diff, Place, same_image};
@@ -18,7 +19,7 @@ use crate::build::inputs;
 pub use policy::{HostUnits, in_force};
 
 /// What a change, or all of them together, cost a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Disruption {
     /// Nothing.
@@ -36,7 +37,7 @@ pub enum Disruption {
 }
 
 /// One thing that is done after a change on a running node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     /// systemd reads its units again.
@@ -48,7 +49,7 @@ pub enum Step {
 }
 
 /// Why a change costs what it costs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Because {
     /// It only takes effect at boot, whatever the policy says.
@@ -83,7 +84,7 @@ pub struct Cost<'a, 'd> {
 }
 
 /// Whether a new image has to be built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Rebuild {
     /// No image is built for the pool.
@@ -92,6 +93,9 @@ pub enum Rebuild {
     Same,
     /// A new image is built, for these reasons; nodes reboot into it.
     New(Vec<inputs::Reason>),
+    /// The pool has no images of its own any more; nodes reboot into the image that the configuration names, or into
+    /// the one that they had at first.
+    Left,
 }
 
 impl Rebuild {
@@ -99,6 +103,35 @@ impl Rebuild {
     pub fn between(old: &inputs::Inputs<'_>, new: &inputs::Inputs<'_>) -> Self {
         let reasons = inputs::why(old, new);
         if reasons.is_empty() { Self::Same } else { Self::New(reasons) }
+    }
+
+    /// The same for a pool that has images of its own before, afterwards, or both.
+    pub fn of(old: Option<&inputs::Inputs<'_>>, new: Option<&inputs::Inputs<'_>>) -> Self {
+        match (old, new) {
+            (None, None) => Self::NotLayered,
+            (None, Some(_)) => Self::New(vec![inputs::Reason::First]),
+            (Some(_), None) => Self::Left,
+            (Some(old), Some(new)) => Self::between(old, new),
+        }
+    }
+
+    /// Whether nodes run another image afterwards.
+    pub fn is_another_image(&self) -> bool {
+        matches!(self, Self::New(_) | Self::Left)
+    }
+}
+
+impl fmt::Display for Rebuild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLayered => f.write_str("no: the pool has no images of its own"),
+            Self::Same => f.write_str("no: the build can see nothing of what changes"),
+            Self::Left => f.write_str("no: the pool has no images of its own any more, and its nodes leave them"),
+            Self::New(reasons) => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                write!(f, "yes: {}", reasons.join("; "))
+            }
+        }
     }
 }
 
@@ -115,7 +148,7 @@ pub struct Assessment<'a, 'd> {
 
 /// What the changes of a pool cost each of its nodes.
 ///
-/// `policies` is what [`in_force`] answers. A new image costs a reboot, whatever else changes.
+/// `policies` is what [`in_force`] answers. Another image costs a reboot, whatever else changes.
 pub fn assess<'a, 'd>(
     diff: &'a Diff<'d>,
     policies: &ClusterPolicies,
@@ -123,7 +156,7 @@ pub fn assess<'a, 'd>(
     rebuild: Rebuild,
 ) -> Assessment<'a, 'd> {
     let costs: Vec<_> = diff.changes.iter().map(|change| cost(change, policies, host)).collect();
-    let image = matches!(rebuild, Rebuild::New(_)).then_some(&Disruption::Reboot);
+    let image = rebuild.is_another_image().then_some(&Disruption::Reboot);
     let total = Disruption::together(costs.iter().map(|cost| &cost.disruption).chain(image));
     Assessment { costs, rebuild, total }
 }

@@ -22,12 +22,29 @@ const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
 const USER_CA_BUNDLE: &str = "/etc/pki/ca-trust/source/anchors/openshift-config-user-ca-bundle.crt";
 
 /// Units that have another name on each kind of host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostUnits {
     /// The container runtime: `crio.service`, `containerd.service`.
     pub runtime: String,
     /// What makes the system trust the authorities in its source directory: `coreos-update-ca-trust.service`.
     pub trust: String,
+}
+
+/// What makes a system trust the authorities in its source directory, where the compatible API runs.
+const UPDATE_TRUST: &str = "coreos-update-ca-trust.service";
+
+impl HostUnits {
+    /// The units of a node, by `status.nodeInfo.containerRuntimeVersion`, such as `containerd://1.7.2`.
+    ///
+    /// Of a node that is not known, or has a runtime of another kind, the runtime is named in words instead.
+    pub fn of(runtime_version: Option<&str>) -> Self {
+        let runtime = match runtime_version.and_then(|version| version.split_once("://")) {
+            Some(("containerd", _)) => "containerd.service",
+            Some(("cri-o", _)) => "crio.service",
+            _ => "the container runtime",
+        };
+        Self { runtime: runtime.to_owned(), trust: UPDATE_TRUST.to_owned() }
+    }
 }
 
 /// An entry of a policy that covers something.

@@ -185,6 +185,7 @@ fn a_new_image_is_a_reboot_whatever_else_changes() {
     let with = |rebuild| assess(&diff, &policies, &host(), rebuild).total;
     assert_eq!(with(Rebuild::Same), Disruption::None);
     assert_eq!(with(Rebuild::New(vec![Reason::Path("/etc/apt/a".into())])), Disruption::Reboot);
+    assert_eq!(with(Rebuild::Left), Disruption::Reboot);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 mod diff;
 mod disruption;
+mod foresee;
+mod past;
 mod plan;
 mod policy;
 mod refusal;

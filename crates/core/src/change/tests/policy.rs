@@ -10,6 +10,16 @@ fn user(policy: Value) -> NodeDisruptionPolicy {
     serde_json::from_value(policy).unwrap()
 }
 
+#[rstest]
+#[case::containerd(Some("containerd://1.7.2"), "containerd.service")]
+#[case::cri_o(Some("cri-o://1.31.0"), "crio.service")]
+#[case::another_runtime(Some("mine://1"), "the container runtime")]
+#[case::not_the_shape_of_a_version(Some("containerd"), "the container runtime")]
+#[case::no_node_is_known(None, "the container runtime")]
+fn the_runtime_has_its_own_unit_on_each_host(#[case] version: Option<&str>, #[case] expected: &str) {
+    assert_eq!(HostUnits::of(version).runtime, expected);
+}
+
 #[test]
 fn the_defaults_are_those_of_the_compatible_api() {
     let crio = HostUnits { runtime: "crio.service".into(), trust: "coreos-update-ca-trust.service".into() };

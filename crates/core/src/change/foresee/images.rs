@@ -1,0 +1,84 @@
+//! Which image nodes run afterwards, and whether it has to be built.
+
+use onlay_api::MachineOSConfig;
+
+use super::{Configuration, Member};
+use crate::build::containerfile::{self, Containerfile};
+use crate::build::inputs::{Inputs, containerfile_for};
+use crate::change::disruption::Rebuild;
+use crate::rollout::wait::WaitReason;
+
+/// Architecture of nodes that do not say which one they have.
+pub(super) const ARCHITECTURE: &str = "amd64";
+
+/// What the nodes of a pool are told to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// The configuration.
+    pub configuration: &'a Configuration,
+    /// What is built for the pool, if anything is.
+    pub os_config: Option<&'a MachineOSConfig>,
+    /// The base image of builds, if it is known.
+    pub base: Option<&'a str>,
+}
+
+/// Whether a new image has to be built; `old` is none for a pool that is new.
+///
+/// A base image that is known on one side only counts as the same on both. A Containerfile that cannot be read sees
+/// what one sees that is not there: the build would refuse it.
+pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebuild {
+    let base = |side: Option<Side<'_>>, other: Option<Side<'_>>| -> String {
+        let known = side.and_then(|side| side.base).or(other.and_then(|other| other.base));
+        known.unwrap_or_default().to_owned()
+    };
+    let (old_base, new_base) = (base(old, Some(new)), base(Some(new), old));
+    let parsed = |side: Side<'_>| text(side, architecture).and_then(|text| containerfile::parse(text).ok().flatten());
+    let (old_parsed, new_parsed) = (old.and_then(parsed), parsed(new));
+    let old = old.and_then(|old| inputs(old, &old_base, old_parsed.as_ref(), architecture));
+    let new = inputs(new, &new_base, new_parsed.as_ref(), architecture);
+    Rebuild::of(old.as_ref(), new.as_ref())
+}
+
+fn inputs<'a>(
+    side: Side<'a>,
+    base: &'a str,
+    parsed: Option<&'a Containerfile>,
+    architecture: &str,
+) -> Option<Inputs<'a>> {
+    let os_config = side.os_config?;
+    Some(Inputs {
+        machine_os_config: os_config.metadata.name.as_deref().unwrap_or_default(),
+        base,
+        push_spec: &os_config.spec.rendered_image_push_spec,
+        containerfile: text(side, architecture),
+        parsed,
+        spec: &side.configuration.spec,
+        desired: &side.configuration.desired,
+    })
+}
+
+fn text<'a>(side: Side<'a>, architecture: &str) -> Option<&'a str> {
+    containerfile_for(&side.os_config?.spec.container_file, architecture)
+}
+
+/// What keeps the nodes of a pool from any image: one that is named by tag, and not built upon.
+pub(super) fn obstacle(new: Side<'_>) -> Option<WaitReason> {
+    let image = named(new).filter(|image| new.os_config.is_none() && !image.contains("@sha256:"))?;
+    Some(WaitReason::NotPinned { config: new.configuration.name.clone(), image: image.to_owned() })
+}
+
+fn named(side: Side<'_>) -> Option<&str> {
+    side.configuration.spec.os_image_url.as_deref().filter(|image| !image.is_empty())
+}
+
+/// The image that a node runs afterwards; none if it has to be built, or is not known.
+pub(super) fn for_member<'a>(new: Side<'a>, member: &Member<'a>, rebuild: &Rebuild) -> Option<&'a str> {
+    match new.os_config {
+        Some(_) if matches!(rebuild, Rebuild::New(_)) => None,
+        Some(os_config) => os_config.status.as_ref()?.current_image_pull_spec.as_deref(),
+        None => {
+            let adopted = || member.state?.status.as_ref()?.onlay.as_ref()?.adopted_image.as_deref();
+            named(new).map_or_else(adopted, |image| Some(image).filter(|image| image.contains("@sha256:")))
+        }
+    }
+}
