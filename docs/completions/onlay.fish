@@ -27,6 +27,8 @@ end
 complete -c onlay -n "__fish_onlay_needs_command" -s h -l help -d 'Print help'
 complete -c onlay -n "__fish_onlay_needs_command" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "butane" -d 'Translate a Butane file'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "diff" -d 'Show what differs between two configurations, and what that costs a node'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "plan" -d 'Foresee what files do to the pools of a cluster, and when which node goes'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path, and which MachineConfig says so'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
@@ -39,6 +41,24 @@ complete -c onlay -n "__fish_onlay_using_subcommand butane" -s s -l strict -d 'F
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -l raw-errors -d 'Write errors and warnings one a line, without the text around them'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s h -l help -d 'Print help'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -l pool -d 'Pool to render files for; without it, that of pool/NAME, or the files have one rendered MachineConfig or one MachineConfig alone' -r
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -s o -l output -d 'How to write the result' -r -f -a "text\t'For people'
+json\t'For programs; docs/schemas/diff.json is the schema'"
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -l context -d 'Context of kubectl\'s configuration; without it, the current one' -r
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -l kubeconfig -d 'kubectl\'s configuration; without it, the one that kubectl finds by itself' -r -F
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -l namespace -d 'Namespace of onlay in the cluster' -r
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -l against -d 'What is there: cluster, which asks the live one through kubectl, or a directory or file with its objects' -r
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -s o -l output -d 'How to write the result' -r -f -a "text\t'For people'
+json\t'For programs; docs/schemas/plan.json is the schema'"
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -l context -d 'Context of kubectl\'s configuration; without it, the current one' -r
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -l kubeconfig -d 'kubectl\'s configuration; without it, the one that kubectl finds by itself' -r -F
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -l namespace -d 'Namespace of onlay in the cluster' -r
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -l pool -d 'Pool to render for: one of the files, or one that selects the roles worker and NAME' -r
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s o -l output -d 'How to write the result' -r -f -a "yaml\t'A MachineConfig, as the cluster has it'
 json\t'The same MachineConfig as JSON'

@@ -74,7 +74,7 @@ const HEAD: &str = "\
 # The command line
 
 `onlay` shows what a cluster makes of MachineConfigs, before it does: the same functions run in the controller. It needs no
-cluster. Under the name `kubectl-onlay` on the search path it is `kubectl onlay`. Man pages are in docs/man, completions for
+cluster; `diff` and `plan` can ask one, through kubectl, and write nothing. Under the name `kubectl-onlay` on the search path it is `kubectl onlay`. Man pages are in docs/man, completions for
 bash, zsh and fish in docs/completions.
 
 Results go to standard output, errors and warnings to standard error, with colours if they end at a terminal; `NO_COLOR=1`

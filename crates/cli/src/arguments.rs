@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{butane, render, show, validate};
+use crate::commands::{butane, diff, plan, render, show, validate};
 use crate::examples;
 
 /// See what a cluster with onlay makes of MachineConfigs, before it does.
@@ -28,6 +28,10 @@ struct Arguments {
 pub enum Verb {
     /// Translate a Butane file
     Butane(butane::Arguments),
+    /// Show what differs between two configurations, and what that costs a node
+    Diff(diff::Arguments),
+    /// Foresee what files do to the pools of a cluster, and when which node goes
+    Plan(plan::Arguments),
     /// Merge MachineConfigs into the configuration of a pool
     Render(render::Arguments),
     /// Show what a node gets at a path, and which MachineConfig says so

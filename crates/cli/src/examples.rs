@@ -4,8 +4,9 @@
 
 /// What the exit codes say.
 pub const EXIT_CODES: &str = "\
-Exit codes: 0 all is well, 1 something is wrong with the input or the arguments. `onlay butane` ends with 2 if its \
-arguments are wrong, as the real tool does.";
+Exit codes: 0 all is well and nothing has to be done, 2 something changes (`onlay diff` and `onlay plan`), 1 something is \
+wrong with the input or the arguments. `kubectl diff` ends with 1 where something changes. `onlay butane` ends with 2 if \
+its arguments are wrong, as the real tool does.";
 
 /// The examples of a verb.
 #[derive(Debug)]
@@ -53,6 +54,58 @@ link that leads out of the files directory is an error.",
                 line: "onlay butane --check --strict broken.bu",
                 code: 1,
             },
+        ],
+    },
+    Verb {
+        name: "diff",
+        about: "\
+Both sides are rendered as the cluster does it: with --pool, what the pool gets of the files; without it, the one \
+rendered MachineConfig of the files, or their one MachineConfig by itself. pool/NAME is what the pool of the live cluster \
+is told to run, machineconfig/NAME one of its MachineConfigs; kubectl is called for them, with its own configuration. \
+./pool/NAME is a file. Costs follow the node disruption policy of MachineConfiguration `cluster` in B, else in A, else \
+the defaults. What lies beside the MachineConfigs counts: a MachineOSConfig of the pool tells whether its image is built \
+anew, a Node which container runtime is reloaded. What cannot change on nodes that run is an error.",
+        examples: &[
+            Example {
+                purpose: "What a change does to the workers",
+                line: "onlay diff machineconfigs wanted --pool worker",
+                code: 2,
+            },
+            Example {
+                purpose: "One MachineConfig by itself; without a policy, a reboot",
+                line: "onlay diff machineconfigs/50-worker-motd.yaml wanted/50-worker-motd.yaml",
+                code: 2,
+            },
+            Example {
+                purpose: "For programs; nothing differs",
+                line: "onlay diff machineconfigs now --pool worker -o json",
+                code: 0,
+            },
+        ],
+    },
+    Verb {
+        name: "plan",
+        about: "\
+The files are laid over what is there: of the same kind and name, theirs count; everything else stays. What is there comes \
+from the live cluster through kubectl, with its own configuration, or from a directory of its objects (./cluster, if it is called cluster), such as the output \
+of `kubectl get -o yaml` of machineconfigs, machineconfigpools, machineosconfigs, machineosbuilds, machineconfignodes, \
+machineconfigurations and nodes. Each node goes from what it runs. The order is that of the rollout: by name, at most \
+maxUnavailable at once, nodes that are NotReady or cordoned keep their slot, the controller's own node last. Costs follow \
+the node disruption policy. Times are medians of what the objects tell of the past, else assumptions, and the plan says \
+which. What cannot change on nodes that run is an error.",
+        examples: &[
+            Example { purpose: "What a change does to a cluster", line: "onlay plan wanted --against now", code: 2 },
+            Example {
+                purpose: "A change that the image is built for",
+                line: "onlay plan image.yaml --against now",
+                code: 2,
+            },
+            Example {
+                purpose: "A change that no node can take",
+                line: "onlay plan refused.yaml --against now",
+                code: 1,
+            },
+            Example { purpose: "For programs", line: "onlay plan wanted --against now -o json", code: 2 },
         ],
     },
     Verb {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All is well, and nothing has to be done: 0.
     Well,
+    /// Something changes: 2. `kubectl diff` ends with 1 there, which is an error here.
+    Changes,
     /// Something is wrong, with the input or with the arguments: 1.
     Error,
     /// The arguments of `onlay butane` are wrong, as the real tool says it: 2.
@@ -19,7 +21,7 @@ impl Exit {
         match self {
             Self::Well => 0,
             Self::Error => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::Changes => 2,
         }
     }
 }

@@ -13,6 +13,7 @@ mod input;
 mod output;
 mod selection;
 mod streams;
+mod world;
 
 use std::ffi::OsString;
 use std::io;

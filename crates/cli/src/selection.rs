@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::{MachineConfigPool, names};
+use onlay_core::change::refusal::Refusal;
 use onlay_core::pools::{self, PoolError};
-use onlay_core::render::{self, Fault, Problem, RenderError, Rendered, Warning};
+use onlay_core::render::{self, Fault, Problem, RenderError, Rendered, Warning, is_rendered};
 
 use crate::finding::{Finding, Spot};
 use crate::input::Object;
@@ -20,6 +21,45 @@ pub fn pool(objects: &[Object], name: &str) -> MachineConfigPool {
 pub fn pool_names(objects: &[Object]) -> BTreeSet<String> {
     let given = objects.iter().filter(|object| object.pool().is_some()).map(|object| object.name.clone());
     given.chain(roles(objects).into_iter().map(str::to_owned)).collect()
+}
+
+/// A warning about a pool that is nowhere named, which may be a mistake in typing.
+pub fn misnamed(name: &str, objects: &[Object]) -> Option<Finding> {
+    let known = pool_names(objects);
+    if known.contains(name) {
+        return None;
+    }
+    let gets = if name == names::WORKER_POOL { "nothing" } else { "no more than the role worker gives it" };
+    let message = format!("no file has this pool, and no MachineConfig has its role; it gets {gets}");
+    let known: Vec<String> = known.into_iter().collect();
+    let finding = Finding::warning(format!("MachineConfigPool {name}"), message);
+    Some(if known.is_empty() { finding } else { finding.help(format!("the files name {}", known.join(", "))) })
+}
+
+/// What cannot change on nodes that run, at the places that say it.
+pub fn refused(refusals: &[Refusal], configuration: &str, objects: &[Object]) -> Vec<Finding> {
+    let written = || objects.iter().filter(|object| object.machine_config().is_some_and(|each| !is_rendered(each)));
+    let finding = |refusal: &Refusal| {
+        let found = written().rev().find_map(|object| Some((object.title(), object.spot_of_entry(&refusal.field)?)));
+        let (title, spot) = found.map_or((configuration.to_owned(), None), |(title, spot)| (title, Some(spot)));
+        let message = format!("cannot change on nodes that run: {}", refusal.way_out);
+        Finding::error(title, message).in_field(&refusal.field).at(spot)
+    };
+    refusals.iter().map(finding).collect()
+}
+
+/// A warning about a MachineConfig that no pool can select, unless it is a rendered one.
+pub fn unselected(object: &Object, pools: &[MachineConfigPool]) -> Option<Finding> {
+    let machine_config = object.machine_config().filter(|each| !is_rendered(each))?;
+    let one = std::slice::from_ref(machine_config);
+    let selects = |pool| pools::machine_configs_of(pool, one).is_ok_and(|selected| !selected.is_empty());
+    if pools.iter().any(selects) {
+        return None;
+    }
+    let message = "is selected by no pool: a role that names a pool puts it there";
+    let finding = Finding::warning(object.title(), message).in_field("metadata.labels");
+    let help = format!("add the label {}: worker, or that of another pool", names::ROLE_LABEL);
+    Some(finding.at(Some(object.spot("metadata.labels"))).help(help))
 }
 
 /// Roles of the MachineConfigs.

@@ -1,8 +1,12 @@
 //! One file a verb: its arguments, and what it does with them.
 
 pub mod butane;
+pub mod diff;
+mod foresight;
+pub mod plan;
 pub mod render;
 pub mod show;
+mod sides;
 pub mod validate;
 
 use std::io;
@@ -14,6 +18,8 @@ use crate::{Exit, Streams};
 pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
     match verb {
         Verb::Butane(arguments) => butane::run(arguments, streams),
+        Verb::Diff(arguments) => diff::run(arguments, streams),
+        Verb::Plan(arguments) => plan::run(arguments, streams),
         Verb::Render(arguments) => render::run(arguments, streams),
         Verb::Show(arguments) => show::run(arguments, streams),
         Verb::Validate(arguments) => validate::run(arguments, streams),

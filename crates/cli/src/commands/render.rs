@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use onlay_api::names::WORKER_POOL;
 use onlay_core::render::{desired, origin};
 
 use crate::finding::{Finding, any_error};
@@ -65,7 +64,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
 fn written(arguments: &Arguments, objects: &[Object], findings: &mut Vec<Finding>) -> Result<String, Finding> {
     let name = arguments.pool.as_str();
     let selected = selection::selected(&selection::pool(objects, name), objects)?;
-    findings.extend(misnamed(name, objects));
+    findings.extend(selection::misnamed(name, objects));
     let (result, warnings) = selection::render(name, &selected, objects)?;
     findings.extend(warnings);
     match arguments.output {
@@ -78,17 +77,4 @@ fn written(arguments: &Arguments, objects: &[Object], findings: &mut Vec<Finding
             Ok(tree::text(&result, &desired, &origins))
         }
     }
-}
-
-/// A warning about a pool that is nowhere named, which may be a mistake in typing.
-fn misnamed(name: &str, objects: &[Object]) -> Option<Finding> {
-    let known = selection::pool_names(objects);
-    if known.contains(name) {
-        return None;
-    }
-    let gets = if name == WORKER_POOL { "nothing" } else { "no more than the role worker gives it" };
-    let message = format!("no file has this pool, and no MachineConfig has its role; it gets {gets}");
-    let known: Vec<String> = known.into_iter().collect();
-    let finding = Finding::warning(format!("MachineConfigPool {name}"), message);
-    Some(if known.is_empty() { finding } else { finding.help(format!("the files name {}", known.join(", "))) })
 }

@@ -134,7 +134,7 @@ fn check(input: Input) -> (Validated, Vec<Finding>) {
             Err(finding) => findings.push(finding),
         }
     }
-    findings.extend(objects.iter().filter_map(|object| unselected(object, &all)));
+    findings.extend(objects.iter().filter_map(|object| selection::unselected(object, &all)));
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let valid = objects.iter().filter(|object| alone.get(object.name.as_str()) == Some(&true)).map(|object| Valid {
         file: object.file().to_owned(),
@@ -181,18 +181,4 @@ fn configured(
     }
     let (rendered, _) = selection::render(name, &selected, objects)?;
     Ok(Some(Configured { pool: name.to_owned(), rendered: rendered.name, sources: rendered.sources }))
-}
-
-/// A warning about a MachineConfig that no pool can select, unless it is a rendered one.
-fn unselected(object: &Object, pools: &[MachineConfigPool]) -> Option<Finding> {
-    let machine_config = object.machine_config().filter(|each| !onlay_core::render::is_rendered(each))?;
-    let one = std::slice::from_ref(machine_config);
-    let selects = |pool| pools::machine_configs_of(pool, one).is_ok_and(|selected| !selected.is_empty());
-    if pools.iter().any(selects) {
-        return None;
-    }
-    let message = "is selected by no pool: a role that names a pool puts it there";
-    let finding = Finding::warning(object.title(), message).in_field("metadata.labels");
-    let help = format!("add the label {}: worker, or that of another pool", onlay_api::names::ROLE_LABEL);
-    Some(finding.at(Some(object.spot("metadata.labels"))).help(help))
 }

@@ -32,7 +32,8 @@ pub fn build(directory: &Path) -> Result<Arc<Source>, Finding> {
     Ok(Source::new(format!("{name} (built by kubectl kustomize)"), text))
 }
 
-fn reason(error: &io::Error) -> String {
+/// Why a program did not begin.
+pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "kubectl is not on the search path".to_owned(),
         _ => error.to_string(),

@@ -2,6 +2,7 @@
 
 pub mod field;
 pub mod files;
+pub mod kubectl;
 mod kustomize;
 pub mod local;
 pub mod objects;
@@ -11,8 +12,9 @@ pub mod yaml;
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity, Source};
 
 pub use objects::{Known, Object};
 
@@ -23,6 +25,23 @@ pub struct Input {
     pub objects: Vec<Object>,
     /// Errors and warnings, in the order of the files.
     pub findings: Vec<Finding>,
+}
+
+impl Input {
+    /// The objects of a text that the cluster gave. What its API server lets pass is nothing to tell people about.
+    pub fn of_cluster(source: &Arc<Source>) -> Self {
+        let mut input = Self::default();
+        objects::read(source, &mut input);
+        input.findings.retain(|finding| finding.severity == Severity::Error);
+        input
+    }
+}
+
+/// Objects laid over other ones: of the same kind and name, those above take the place of those below.
+pub fn overlay(below: &[Object], above: &[Object]) -> Vec<Object> {
+    let is_same = |a: &Object, b: &Object| a.api_version == b.api_version && a.kind == b.kind && a.name == b.name;
+    let kept = below.iter().filter(|below| !above.iter().any(|above| is_same(below, above)));
+    kept.chain(above).cloned().collect()
 }
 
 /// Reads objects from files, directories and standard input (`-`).

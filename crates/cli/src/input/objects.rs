@@ -14,9 +14,11 @@ use crate::finding::{Finding, Source, Spot};
 /// Warnings about one object that are shown; people read the first ones.
 const MAX_WARNINGS: usize = 20;
 
-/// An object and where it was read.
-#[derive(Debug)]
+/// An object and where it was read. A copy shares what is in it.
+#[derive(Debug, Clone)]
 pub struct Object {
+    /// Group and version of its kind; empty if it has none.
+    pub api_version: String,
     /// Kind, such as `MachineConfig`.
     pub kind: String,
     /// Name; empty if it has none.
@@ -29,12 +31,12 @@ pub struct Object {
 }
 
 /// Objects that onlay reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Known {
     /// A MachineConfig.
-    MachineConfig(Box<MachineConfig>),
+    MachineConfig(Arc<MachineConfig>),
     /// A MachineConfigPool.
-    Pool(Box<MachineConfigPool>),
+    Pool(Arc<MachineConfigPool>),
     /// An object whose shape is all that is looked at.
     Other,
     /// An object of another API.
@@ -83,6 +85,15 @@ impl Object {
         }
     }
 
+    /// The object as a type of its kind; whatever the type does not have is left out.
+    ///
+    /// # Errors
+    /// Says what does not have the shape of the type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Finding> {
+        let value = self.document.value(self.root).map_err(|broken| of_broken(&self.source, broken))?;
+        typed(value).map_err(|error| misshapen(self, &error))
+    }
+
     /// The pool that it is, if it is one.
     pub fn pool(&self) -> Option<&MachineConfigPool> {
         match &self.known {
@@ -123,9 +134,10 @@ fn read_node(source: &Arc<Source>, document: &Arc<Document>, root: Id, input: &m
         }
         return;
     }
-    let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (api_version, name) = (text(&value["apiVersion"]), text(&value["metadata"]["name"]));
     let (source, document) = (Arc::clone(source), Arc::clone(document));
-    let mut object = Object { kind, name, known: Known::Other, source, document, root };
+    let mut object = Object { api_version, kind, name, known: Known::Other, source, document, root };
     match identify(&object, &value) {
         Ok(false) => {
             object.known = Known::Foreign;
@@ -155,21 +167,20 @@ fn identify(object: &Object, value: &Value) -> Result<bool, Finding> {
             return Err(finding.at(at(field)));
         }
     }
-    let api_version = value["apiVersion"].as_str().unwrap_or_default();
-    let expected = format!("{}/{}", names::GROUP, names::VERSION);
     let schemas = schemas()?;
-    match (api_version == expected, schemas.contains_key(&object.kind)) {
-        (true, true) => Ok(true),
-        (true, false) => {
+    match schemas.get(&object.kind) {
+        Some(kind) if kind.api_version == object.api_version => Ok(true),
+        None if object.api_version == format!("{}/{}", names::GROUP, names::VERSION) => {
             let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
             let message = format!("{} is no kind that onlay reads; it reads {}", object.kind, known.join(", "));
             Err(Finding::error(object.title(), message).in_field("kind").at(at("kind")))
         }
-        (false, true) => {
-            let message = format!("{api_version:?} has no kind {}; write {expected}", object.kind);
+        Some(kind) => {
+            let Kind { api_version: expected, .. } = kind;
+            let message = format!("{:?} has no kind {}; write {expected}", object.api_version, object.kind);
             Err(Finding::error(object.title(), message).in_field("apiVersion").at(at("apiVersion")))
         }
-        (false, false) => Ok(false),
+        None => Ok(false),
     }
 }
 
@@ -184,22 +195,24 @@ fn read_known(object: &mut Object, value: Value) -> Result<Vec<Finding>, Finding
         return Ok(findings);
     }
     let known = match object.kind.as_str() {
-        "MachineConfig" => typed(value).map(|read| Known::MachineConfig(Box::new(read))),
-        "MachineConfigPool" => typed(value).map(|read| Known::Pool(Box::new(read))),
+        "MachineConfig" => typed(value).map(|read| Known::MachineConfig(Arc::new(read))),
+        "MachineConfigPool" => typed(value).map(|read| Known::Pool(Arc::new(read))),
         _ => Ok(Known::Other),
     };
-    object.known = known.map_err(|error| {
-        let finding = Finding::error(object.title(), format!("does not have the shape of its kind: {error}"));
-        finding.at(Some(object.spot("")))
-    })?;
+    object.known = known.map_err(|error| misshapen(object, &error))?;
     Ok(findings)
+}
+
+fn misshapen(object: &Object, error: &serde_json::Error) -> Finding {
+    let finding = Finding::error(object.title(), format!("does not have the shape of its kind: {error}"));
+    finding.at(Some(object.spot("")))
 }
 
 /// What in the object its schema does not allow, errors first.
 fn misfits(object: &Object, value: &Value) -> Result<Vec<Finding>, Finding> {
     let mut misfits = Vec::new();
-    if let Some(schema) = schemas()?.get(&object.kind) {
-        shape::check(value, schema, "", &mut misfits);
+    if let Some(kind) = schemas()?.get(&object.kind) {
+        shape::check(value, &kind.schema, "", &mut misfits);
     }
     let (dropped, wrong): (Vec<_>, Vec<_>) = misfits.into_iter().partition(|misfit| misfit.is_dropped);
     let finding = |misfit: shape::Misfit| {
@@ -240,8 +253,14 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(part)
 }
 
-/// The schema of each kind that onlay knows.
-type Schemas = BTreeMap<String, Value>;
+/// A kind that onlay knows.
+struct Kind {
+    api_version: String,
+    schema: Value,
+}
+
+/// The kinds that onlay knows, by name.
+type Schemas = BTreeMap<String, Kind>;
 
 fn schemas() -> Result<&'static Schemas, Finding> {
     static SCHEMAS: OnceLock<Result<Schemas, String>> = OnceLock::new();
@@ -256,12 +275,13 @@ fn make_schemas() -> Result<Schemas, String> {
         "name": {"type": "string"}, "labels": texts, "annotations": texts,
     }});
     let mut schemas = Schemas::new();
-    for crd in onlay_api::crds().map_err(|error| error.to_string())? {
+    for crd in onlay_api::readable().map_err(|error| error.to_string())? {
         let version = crd.spec.versions.into_iter().find(|version| version.name == names::VERSION);
         let Some(schema) = version.and_then(|version| version.schema?.open_api_v3_schema) else { continue };
         let mut schema = serde_json::to_value(schema).map_err(|error| error.to_string())?;
         schema["properties"]["metadata"] = metadata.clone();
-        schemas.insert(crd.spec.names.kind, schema);
+        let api_version = format!("{}/{}", crd.spec.group, names::VERSION);
+        schemas.insert(crd.spec.names.kind, Kind { api_version, schema });
     }
     Ok(schemas)
 }

@@ -326,7 +326,8 @@ impl Document {
         match (step, self.content(id)?) {
             (Step::Index(index), Content::List(entries)) => Some((*entries.get(*index)?, None)),
             (Step::Key(key), Content::List(entries)) => {
-                let named = |entry: &Id| ["path", "name"].iter().any(|field| self.is_text(*entry, field, key));
+                let named =
+                    |entry: &Id| ["path", "name", "device"].iter().any(|field| self.is_text(*entry, field, key));
                 Some((*entries.iter().find(|entry| named(entry))?, None))
             }
             (Step::Name(name), Content::Map(entries)) => {

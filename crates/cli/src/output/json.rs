@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use schemars::{Schema, schema_for};
 use serde::Serialize;
 
+use crate::commands::diff::Differs;
+use crate::commands::plan::Planned;
 use crate::commands::show::Shown;
 use crate::commands::validate::Validated;
 use crate::finding::Finding;
@@ -23,6 +25,11 @@ pub fn text(value: &impl Serialize) -> Result<String, Finding> {
 }
 
 /// The schemas of what `-o json` writes, by verb. A rendered configuration is a MachineConfig and has that schema.
-pub fn schemas() -> [(&'static str, Schema); 2] {
-    [("show", schema_for!(Shown)), ("validate", schema_for!(Validated))]
+pub fn schemas() -> [(&'static str, Schema); 4] {
+    [
+        ("diff", schema_for!(Differs)),
+        ("plan", schema_for!(Planned)),
+        ("show", schema_for!(Shown)),
+        ("validate", schema_for!(Validated)),
+    ]
 }

@@ -3,4 +3,6 @@
 
 mod bad_input;
 mod examples;
+mod foresee;
+mod schemas;
 mod session;
