@@ -25,6 +25,7 @@ use onlay_api::names;
 pub use decision::{Action, Decision, Event, Object};
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed};
 pub use run::word_is_lost;
+pub use target::unsupported;
 
 use super::job::job_name;
 use super::spec::Failure;

@@ -104,7 +104,7 @@ fn read(text: Option<&str>) -> (Option<Containerfile>, Option<Failure>) {
 }
 
 /// What a configuration asks of an image that no build here can do.
-fn unsupported(spec: &MachineConfigSpec) -> Option<Failure> {
+pub fn unsupported(spec: &MachineConfigSpec) -> Option<Failure> {
     if !spec.extensions.is_empty() {
         let names = spec.extensions.join(", ");
         return Some(Failure::new(

@@ -93,6 +93,13 @@ pub enum Rebuild {
     Same,
     /// A new image is built, for these reasons; nodes reboot into it.
     New(Vec<inputs::Reason>),
+    /// The image differs, and a build of before has made it already; nodes reboot into it.
+    Built {
+        /// Name of the MachineOSBuild.
+        build: String,
+        /// Why it is another image.
+        reasons: Vec<inputs::Reason>,
+    },
     /// The pool has no images of its own any more; nodes reboot into the image that the configuration names, or into
     /// the one that they had at first.
     Left,
@@ -117,19 +124,20 @@ impl Rebuild {
 
     /// Whether nodes run another image afterwards.
     pub fn is_another_image(&self) -> bool {
-        matches!(self, Self::New(_) | Self::Left)
+        matches!(self, Self::New(_) | Self::Built { .. } | Self::Left)
     }
 }
 
 impl fmt::Display for Rebuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |reasons: &[inputs::Reason]| reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         match self {
             Self::NotLayered => f.write_str("no: the pool has no images of its own"),
             Self::Same => f.write_str("no: the build can see nothing of what changes"),
             Self::Left => f.write_str("no: the pool has no images of its own any more, and its nodes leave them"),
-            Self::New(reasons) => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                write!(f, "yes: {}", reasons.join("; "))
+            Self::New(reasons) => write!(f, "yes: {}", list(reasons)),
+            Self::Built { build, reasons } => {
+                write!(f, "no: MachineOSBuild {build} has made the other image already ({})", list(reasons))
             }
         }
     }

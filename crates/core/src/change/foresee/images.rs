@@ -1,10 +1,11 @@
 //! Which image nodes run afterwards, and whether it has to be built.
 
-use onlay_api::MachineOSConfig;
+use onlay_api::conditions::{BuildConditionType, is_true};
+use onlay_api::{MachineOSBuild, MachineOSConfig};
 
 use super::{Configuration, Member};
 use crate::build::containerfile::{self, Containerfile};
-use crate::build::inputs::{Inputs, containerfile_for};
+use crate::build::inputs::{Inputs, build_name, containerfile_for};
 use crate::change::disruption::Rebuild;
 use crate::rollout::wait::WaitReason;
 
@@ -20,6 +21,8 @@ pub struct Side<'a> {
     pub os_config: Option<&'a MachineOSConfig>,
     /// The base image of builds, if it is known.
     pub base: Option<&'a str>,
+    /// Builds of before.
+    pub builds: &'a [MachineOSBuild],
 }
 
 /// Whether a new image has to be built; `old` is none for a pool that is new.
@@ -35,8 +38,23 @@ pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebu
     let parsed = |side: Side<'_>| text(side, architecture).and_then(|text| containerfile::parse(text).ok().flatten());
     let (old_parsed, new_parsed) = (old.and_then(parsed), parsed(new));
     let old = old.and_then(|old| inputs(old, &old_base, old_parsed.as_ref(), architecture));
-    let new = inputs(new, &new_base, new_parsed.as_ref(), architecture);
-    Rebuild::of(old.as_ref(), new.as_ref())
+    let wanted = inputs(new, &new_base, new_parsed.as_ref(), architecture);
+    match Rebuild::of(old.as_ref(), wanted.as_ref()) {
+        Rebuild::New(reasons) => match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
+            Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
+            None => Rebuild::New(reasons),
+        },
+        answer => answer,
+    }
+}
+
+/// The build of a name that has succeeded, and its image.
+fn built<'a>(side: Side<'a>, name: &str) -> Option<(&'a str, &'a str)> {
+    side.builds.iter().find_map(|build| {
+        let (status, known) = (build.status.as_ref()?, build.metadata.name.as_deref()?);
+        let image = status.digested_image_push_spec.as_deref()?;
+        (known == name && is_true(&status.conditions, BuildConditionType::Succeeded)).then_some((known, image))
+    })
 }
 
 fn inputs<'a>(
@@ -73,10 +91,11 @@ fn named(side: Side<'_>) -> Option<&str> {
 
 /// The image that a node runs afterwards; none if it has to be built, or is not known.
 pub(super) fn for_member<'a>(new: Side<'a>, member: &Member<'a>, rebuild: &Rebuild) -> Option<&'a str> {
-    match new.os_config {
-        Some(_) if matches!(rebuild, Rebuild::New(_)) => None,
-        Some(os_config) => os_config.status.as_ref()?.current_image_pull_spec.as_deref(),
-        None => {
+    match (rebuild, new.os_config) {
+        (Rebuild::New(_), _) => None,
+        (Rebuild::Built { build, .. }, _) => built(new, build).map(|(_, image)| image),
+        (_, Some(os_config)) => os_config.status.as_ref()?.current_image_pull_spec.as_deref(),
+        (_, None) => {
             let adopted = || member.state?.status.as_ref()?.onlay.as_ref()?.adopted_image.as_deref();
             named(new).map_or_else(adopted, |image| Some(image).filter(|image| image.contains("@sha256:")))
         }

@@ -1,8 +1,10 @@
 use k8s_openapi::api::core::v1::Node;
-use onlay_api::{MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineOSConfig};
+use onlay_api::{MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineOSBuild, MachineOSConfig};
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::build::inputs::{Inputs, build_name};
+use crate::change::disruption::Rebuild;
 use crate::change::foresee::{Configuration, Forecast, Member, PoolSide, Side, pool};
 use crate::change::plan::Past;
 
@@ -67,7 +69,7 @@ fn member<'a>(node: &'a Node, running: &'a Configuration) -> Member<'a> {
 }
 
 fn side<'a>(pool: &'a MachineConfigPool, configuration: &'a Configuration) -> PoolSide<'a> {
-    PoolSide { pool, side: Side { configuration, os_config: None, base: None } }
+    PoolSide { pool, side: Side { configuration, os_config: None, base: None, builds: &[] } }
 }
 
 fn layered<'a>(
@@ -75,7 +77,7 @@ fn layered<'a>(
     configuration: &'a Configuration,
     os_config: &'a MachineOSConfig,
 ) -> PoolSide<'a> {
-    PoolSide { pool, side: Side { configuration, os_config: Some(os_config), base: None } }
+    PoolSide { pool, side: Side { configuration, os_config: Some(os_config), base: None, builds: &[] } }
 }
 
 /// `FROM (NODES): COST` for each group of nodes.
@@ -184,6 +186,52 @@ fn an_image_is_built_where_the_build_sees_the_change(
     let (old, new) = (with_file("x", "/etc/b"), with_file("y", path));
     let (old, new) = (layered(&worker, &old, &before), layered(&worker, &new, &after));
     assert_eq!(pool(Some(old), new, &[], None, &Past::default()).unwrap().rebuild_why, expected);
+}
+
+#[rstest]
+#[case::succeeded("Succeeded", true, "no: MachineOSBuild")]
+#[case::failed("Failed", true, "yes: the Containerfile differs")]
+#[case::of_something_else("Succeeded", false, "yes: the Containerfile differs")]
+fn an_image_that_a_build_of_before_has_made_is_not_built_again(
+    #[case] ended_as: &str,
+    #[case] is_of_target: bool,
+    #[case] expected: &str,
+) {
+    let (before, after) = (os_config("FROM configs AS final"), os_config("FROM configs AS final\nRUN true"));
+    let (worker, same, a) = (a_pool(json!({})), with_file("x", "/etc/b"), node("a", "containerd://1"));
+    let name = build_name(&Inputs {
+        machine_os_config: "worker",
+        base: OLD,
+        push_spec: "registry.example.com/os/worker:latest",
+        containerfile: Some("FROM configs AS final\nRUN true"),
+        parsed: None,
+        spec: &same.spec,
+        desired: &same.desired,
+    });
+    let name = if is_of_target { name } else { format!("{name}0") };
+    let builds = [a_build(&name, ended_as)];
+    let at = |os_config| PoolSide {
+        pool: &worker,
+        side: Side { configuration: &same, os_config: Some(os_config), base: Some(OLD), builds: &builds },
+    };
+    let state = state(OLD, OLD);
+    let members = [Member { state: Some(&state), ..member(&a, &same) }];
+    let forecast = pool(Some(at(&before)), at(&after), &members, None, &Past::default()).unwrap();
+    assert!(forecast.rebuild_why.starts_with(expected), "{}", forecast.rebuild_why);
+    // Nodes reboot into it either way; only what is built has to be waited for, and has no name yet.
+    assert_eq!(moves(&forecast), ["x (a): drain, reboot"]);
+    let is_built = matches!(forecast.rebuild, Rebuild::Built { .. });
+    assert_eq!(forecast.moves[0].comparison.changes.len(), usize::from(is_built));
+    assert_eq!(forecast.plan.unwrap().before.as_mins(), if is_built { 2 } else { 12 });
+}
+
+fn a_build(name: &str, ended_as: &str) -> MachineOSBuild {
+    serde_json::from_value(json!({"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSBuild",
+        "metadata": {"name": name},
+        "spec": {"machineConfig": {"name": "x"}, "machineOSConfig": {"name": "worker"}, "renderedImagePushSpec": "r"},
+        "status": {"digestedImagePushSpec": NEW, "conditions": [{"type": ended_as, "status": "True", "reason": "Test",
+            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}))
+    .unwrap()
 }
 
 #[test]
