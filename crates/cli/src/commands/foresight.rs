@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Node;
 use onlay_api::{MachineConfigPool, MachineOSConfig};
-use onlay_core::build::containerfile;
+use onlay_core::build::{containerfile, machine};
 use onlay_core::change::foresee::{self, Configuration, Forecast, Member, PoolSide, Side};
 use onlay_core::change::past;
 use onlay_core::pools::{self, Labels, PoolError};
@@ -78,11 +78,17 @@ impl Seen<'_> {
         let new_base = after.base(name, &configuration, &[after]);
         let old = old.map(|(pool, configuration)| PoolSide {
             pool,
-            side: Side { configuration, os_config: before.os_config(name), base: old_base.as_deref() },
+            side: Side {
+                configuration,
+                os_config: before.os_config(name),
+                base: old_base.as_deref(),
+                builds: &before.os_builds,
+            },
         });
         let os_config = after.os_config(name);
-        os_config.map_or(Ok(()), |os_config| readable(os_config, &after.objects))?;
-        let new = PoolSide { pool, side: Side { configuration: &configuration, os_config, base: new_base.as_deref() } };
+        os_config.map_or(Ok(()), |os_config| buildable(os_config, &configuration, &after.objects))?;
+        let (base, builds) = (new_base.as_deref(), after.os_builds.as_slice());
+        let new = PoolSide { pool, side: Side { configuration: &configuration, os_config, base, builds } };
         let nothing = Configuration::default();
         let members = self.members(name, &nothing);
         let past = past::of(before.builds_of(os_config), before.states.values());
@@ -172,12 +178,16 @@ fn homeless_build(object: &Object, worlds: &Worlds) -> Option<Finding> {
     Some(finding.in_field(field).at(Some(object.spot(field))))
 }
 
-/// Whether the build of a pool can read its Containerfiles.
-fn readable(os_config: &MachineOSConfig, objects: &[Object]) -> Result<(), Finding> {
+/// Whether builds can read the Containerfiles of a pool, and do what its configuration asks of an image.
+fn buildable(os_config: &MachineOSConfig, configuration: &Configuration, objects: &[Object]) -> Result<(), Finding> {
+    let name = os_config.metadata.name.as_deref().unwrap_or_default();
+    if let Some(failure) = machine::unsupported(&configuration.spec) {
+        let title = format!("{OS_CONFIG} {name}");
+        return Err(Finding::error(title, format!("no image can be built: {}", failure.message)));
+    }
     for (index, entry) in os_config.spec.container_file.iter().enumerate() {
         let Err(error) = containerfile::parse(&entry.content) else { continue };
         let field = format!("spec.containerFile[{index}].content");
-        let name = os_config.metadata.name.as_deref().unwrap_or_default();
         let object = objects.iter().find(|object| object.kind == OS_CONFIG && object.name == name);
         let finding = Finding::error(format!("{OS_CONFIG} {name}"), error.to_string()).in_field(&field);
         return Err(finding.at(object.map(|object| object.spot(&field))));

@@ -231,10 +231,12 @@ impl Read {
 
     /// A side, as far as its image goes.
     pub fn build_side(&self, side: usize) -> Side<'_> {
+        let builds = self.sides.iter().map(|side| side.world.os_builds.as_slice());
         Side {
             configuration: &self.sides[side].configuration,
             os_config: self.os_config(side),
             base: self.bases[side].as_deref(),
+            builds: builds.max_by_key(|builds| builds.len()).unwrap_or_default(),
         }
     }
 

@@ -113,6 +113,7 @@ pub fn site(files: &[(&str, &str)]) -> TempDir {
 /// It answers `get` of the kinds that a plan looks at with the file `cluster.yaml`, and of one MachineConfig with
 /// `machineconfig.yaml`; everything else is answered as a cluster does where it is not there. Discovery, rights, versions
 /// and timeouts of a real API server are not in it: it shows which questions are asked, and what becomes of the answers.
+/// The tests in `cluster` ask a real one.
 const KUBECTL: &str = r#"#!/bin/sh
 echo "kubectl $*" >> asked
 case "$2" in
@@ -302,6 +303,9 @@ fn an_image_that_has_to_be_built() {
     seen!("diff_tag", &files, "onlay diff now.yaml built.yaml --pool worker; onlay plan now.yaml --against built.yaml");
     let files = [("now.yaml", &*now), ("text.yaml", &now.replace("configs AS final", "configs AS mine"))];
     seen!("diff_containerfile", &files, "onlay diff now.yaml text.yaml --pool worker");
+    let realtime = machine_config("60-kernel", "ignition: {version: 3.4.0}", "kernelType: realtime");
+    let line = "onlay plan kernel.yaml --against now.yaml";
+    seen!("plan_unsupported", &[("now.yaml", &*now), ("kernel.yaml", &realtime)], line);
     let broken = OS_CONFIG.replace("FROM configs AS final", "FORM configs");
     let line = "onlay plan broken.yaml --against now.yaml";
     seen!("plan_broken_build", &[("now.yaml", &*healthy()), ("broken.yaml", &broken)], line);
