@@ -1,4 +1,5 @@
-//! The Go programs of the cluster: Kubernetes and CoreDNS, built from the modules in `lab/` or taken ready-made.
+//! Go programs, built from the modules in `lab/`: Kubernetes and CoreDNS, which can be taken ready-made, and the judges
+//! that tests compare with, Butane and Ignition's validator.
 //!
 //! What is built lies in the cache below a name that is the hash of everything that decides about the result, so a
 //! changed go.mod or flag builds anew and the old one is never taken for it. The programs are static: they also run on
@@ -25,6 +26,10 @@ struct Module {
     versioned: &'static str,
     /// What to build.
     packages: &'static [&'static str],
+    /// Programs that get another name than the last word of their package.
+    renamed: &'static [(&'static str, &'static str)],
+    /// Variables of the programs that the linker sets, for a version.
+    stamps: fn(&str) -> Vec<(&'static str, String)>,
     /// How long it takes from nothing.
     effort: &'static str,
 }
@@ -40,6 +45,8 @@ const KUBERNETES: Module = Module {
         "k8s.io/kubernetes/cmd/kubectl",
         "k8s.io/kubernetes/cmd/kubelet",
     ],
+    renamed: &[],
+    stamps: kubernetes_stamps,
     effort: "about 6 minutes the first time",
 };
 
@@ -47,7 +54,18 @@ const COREDNS: Module = Module {
     name: "coredns",
     versioned: "github.com/coredns/coredns",
     packages: &["github.com/coredns/coredns"],
+    renamed: &[],
+    stamps: kubernetes_stamps,
     effort: "about 2 minutes the first time",
+};
+
+const JUDGES: Module = Module {
+    name: "judges",
+    versioned: "github.com/coreos/ignition/v2",
+    packages: &["github.com/coreos/ignition/v2/butane/internal", "github.com/coreos/ignition/v2/validate"],
+    renamed: &[("internal", "butane"), ("validate", "ignition-validate")],
+    stamps: ignition_stamps,
+    effort: "about half a minute the first time",
 };
 
 /// Why a program is not there.
@@ -109,6 +127,11 @@ impl Assets {
         Self::ensure_modules(layout, progress, &[&KUBERNETES]).await
     }
 
+    /// `butane` and `ignition-validate`, the programs that onlay's own answers are compared with; built if needed.
+    pub async fn ensure_judges(layout: &Layout, progress: &Progress) -> Result<Self, AssetsError> {
+        Ok(Self { directories: vec![built(layout, progress, &JUDGES).await?] })
+    }
+
     async fn ensure_modules(layout: &Layout, progress: &Progress, modules: &[&Module]) -> Result<Self, AssetsError> {
         if let Ok(ready_made) = std::env::var(READY_MADE_VARIABLE) {
             return Ok(Self { directories: vec![ready_made.into()] });
@@ -140,17 +163,24 @@ async fn built(layout: &Layout, progress: &Progress, module: &Module) -> Result<
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
     let version = version_in(&go_mod, module.versioned)
         .ok_or_else(|| AssetsError::Version { versioned: module.versioned, path: source.join("go.mod") })?;
-    let flags = link_flags(&version);
+    let flags = link_flags(&(module.stamps)(&version));
     let compiler = command::output(go(&source).arg("version")).await.map_err(failure(&source))?;
-    let recipe = [&compiler, &go_mod, &go_sum, &flags, &module.packages.join(" ")];
-    let name = recipe.into_iter().fold(Fingerprint::default(), |hash, input| hash.text(input)).name();
+    let packages = module.packages.join(" ");
+    let recipe = [&compiler, &go_mod, &go_sum, &flags, &packages].map(String::as_str);
+    let names = module.renamed.iter().flat_map(|(from, to)| [*from, *to]);
+    let name = recipe.into_iter().chain(names).fold(Fingerprint::default(), |hash, input| hash.text(input)).name();
 
     let programs = cache::directory(layout, module.name, &name, async |scratch: &Utf8Path| {
         progress.say(format!("building {} {version} ({})", module.versioned, module.effort));
         let mut build = go(&source);
         build.args(["build", "-trimpath", "-ldflags", &flags, "-o", &format!("{scratch}/")]).args(module.packages);
         let done = format!("built {} {version}", module.versioned);
-        progress.step(&done, command::output(&mut build)).await.map(drop).map_err(failure(&source))
+        progress.step(&done, command::output(&mut build)).await.map(drop).map_err(failure(&source))?;
+        for (from, to) in module.renamed {
+            let path = scratch.join(from);
+            std::fs::rename(&path, scratch.join(to)).map_err(|source| AssetsError::Io { path, source })?;
+        }
+        Ok::<_, AssetsError>(())
     })
     .await?;
     cache::keep_only(layout, module.name, &name).await?;
@@ -176,19 +206,31 @@ fn version_in(go_mod: &str, module: &str) -> Option<String> {
     versions.find_map(|rest| rest.split(' ').next().filter(|word| word.starts_with('v'))).map(str::to_owned)
 }
 
-/// Without symbols, and with the version that Kubernetes reports: it is stamped by the linker. Other programs have no
-/// such variables, and the linker ignores them.
-fn link_flags(version: &str) -> String {
+/// Without symbols, and with the variables that say which version it is.
+fn link_flags(stamps: &[(&str, String)]) -> String {
+    let stamps: String = stamps.iter().map(|(name, value)| format!(" -X {name}={value}")).collect();
+    format!("-s -w{stamps}")
+}
+
+/// The version that Kubernetes reports. Other programs have no such variables, and the linker ignores them.
+fn kubernetes_stamps(version: &str) -> Vec<(&'static str, String)> {
     let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    let stamp = |name, value| format!(" -X k8s.io/component-base/version.{name}={value}");
-    let stamps = [
-        stamp("gitMajor", major),
-        stamp("gitMinor", minor),
-        stamp("gitTreeState", "clean"),
-        stamp("gitVersion", version),
+    let mut number = || numbers.next().unwrap_or_default().to_owned();
+    vec![
+        ("k8s.io/component-base/version.gitMajor", number()),
+        ("k8s.io/component-base/version.gitMinor", number()),
+        ("k8s.io/component-base/version.gitTreeState", "clean".to_owned()),
+        ("k8s.io/component-base/version.gitVersion", version.to_owned()),
+    ]
+}
+
+/// The version that Butane and Ignition report; Butane comes with Ignition and has its number.
+fn ignition_stamps(version: &str) -> Vec<(&'static str, String)> {
+    let variables = [
+        "github.com/coreos/ignition/v2/butane/internal/version.Raw",
+        "github.com/coreos/ignition/v2/internal/version.Raw",
     ];
-    format!("-s -w{}", stamps.concat())
+    variables.map(|variable| (variable, version.to_owned())).into()
 }
 
 #[cfg(test)]
@@ -205,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_modules_of_the_lab_name_their_versions() {
-        for module in [&KUBERNETES, &COREDNS] {
+        for module in [&KUBERNETES, &COREDNS, &JUDGES] {
             let go_mod = std::fs::read_to_string(layout::definitions().join(module.name).join("go.mod")).unwrap();
             assert!(version_in(&go_mod, module.versioned).is_some(), "{}", module.name);
         }
@@ -213,7 +255,11 @@ mod tests {
 
     #[test]
     fn the_version_that_nodes_report_is_stamped() {
-        assert!(link_flags("v1.34.4").contains("-X k8s.io/component-base/version.gitVersion=v1.34.4"));
-        assert!(link_flags("v1.34.4").contains("version.gitMinor=34"));
+        assert_eq!(
+            link_flags(&kubernetes_stamps("v1.34.4")),
+            "-s -w -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34 \
+             -X k8s.io/component-base/version.gitTreeState=clean -X k8s.io/component-base/version.gitVersion=v1.34.4"
+        );
+        assert!(link_flags(&ignition_stamps("v2.27.0")).ends_with("ignition/v2/internal/version.Raw=v2.27.0"));
     }
 }
