@@ -21,6 +21,7 @@ pub struct Edition {
 
 /// Why there is no such edition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
 pub enum NoEdition {
     #[error("the variant is missing; write `variant: openshift` or `variant: fcos`")]
     NoVariant,

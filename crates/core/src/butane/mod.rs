@@ -4,9 +4,9 @@
 //! real tool of version 2.27.0 does it. The stages are its stages: types, unknown keys, the rules of the input, the
 //! translation, refused fields, the rules of Ignition; an error in one ends the translation there.
 
-mod contents;
+pub mod contents;
 mod desugar;
-mod edition;
+pub mod edition;
 mod fault;
 mod finding;
 mod input;
@@ -14,7 +14,7 @@ mod local;
 mod openshift;
 mod output;
 mod read;
-mod schema;
+pub mod schema;
 mod unused;
 mod yaml;
 

@@ -90,6 +90,9 @@ pub enum Fault {
     /// No version that was ever released.
     #[error("{0:?} is no released version of the specification; write one of 3.0.0, 3.1.0, 3.2.0, 3.3.0, 3.4.0, 3.5.0")]
     VersionUnknown(String),
+    /// A rule of the specification that is about more than what reaches a node.
+    #[error("{0}")]
+    Specification(String),
     /// A value of another JSON type.
     #[error("expected {expected}, found {found}")]
     Type {

@@ -5,9 +5,12 @@
 
 use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::names;
+use serde_json::Value;
 
-use super::error::{Problem, RenderError};
+use super::error::{Fault, Problem, RenderError};
 use super::ignition::merge::{Merged, Place, unite};
+use super::ignition::spec::configuration;
+use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
 use super::naming::Naming;
 use super::{Warning, desired, ignition, notice, validate};
@@ -63,11 +66,26 @@ fn blame(ordered: &[&MachineConfig], layers: &[usize], problem: Problem) -> Rend
     }
 }
 
+/// Checks the parts of an Ignition configuration that never reach a node, too: what Ignition refuses is refused here. An
+/// empty configuration is none.
+fn keeps_the_specification(config: &Value) -> Result<(), Problem> {
+    if config.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Ok(());
+    }
+    let Err(report) = configuration::of_value(config) else { return Ok(()) };
+    let errors = report.into_remarks().into_iter().filter(|remark| remark.severity == Severity::Error);
+    match errors.map(|remark| Fault::Specification(remark.message).at(remark.path.in_brackets())).next() {
+        Some(problem) => Err(problem),
+        None => Ok(()),
+    }
+}
+
 /// Reads one MachineConfig and checks it as if it were alone.
 fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<Config, Problem> {
     let mut unknown = Vec::new();
     let config = ignition::read(&machine_config.spec.config, &mut unknown)?;
     desired::of_config(&config, Naming::ByIndex)?;
+    keeps_the_specification(&machine_config.spec.config)?;
     validate::spec(&machine_config.spec)?;
     let notices =
         notice::unknown_fields(unknown).chain(notice::of_config(&config)).chain(notice::of_spec(&machine_config.spec));

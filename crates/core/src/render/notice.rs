@@ -46,7 +46,7 @@ fn octal_meant(mode: i64) -> Option<(i64, i64)> {
 
 fn of_unit(index: usize, unit: &Unit) -> Option<Notice> {
     let contents = unit.contents.as_deref().filter(|contents| !contents.is_empty())?;
-    let installs = unit::sections(contents).ok()?.contains(&"Install");
+    let installs = unit::sections(contents).ok()?.iter().any(|section| section == "Install");
     (unit.enabled == Some(true) && !installs).then(|| {
         let text = "has no [Install] section, so enabling the unit has no effect";
         (format!("systemd.units[{index}].contents"), text.to_owned())

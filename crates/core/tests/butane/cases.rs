@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 /// The files, without their endings.
 pub const TOPICS: [&str; 5] = ["fields", "contents", "storage", "sugar", "documents"];
-/// The versions of openshift at which something changes, and the last.
-const OCP: [u8; 10] = [8, 9, 10, 12, 13, 14, 18, 19, 20, 22];
+/// Files that were not recorded, since only the real tool itself looks at them: a mistake each, and every other place of
+/// fields that stand in several.
+pub const JUDGED_ONLY: [&str; 2] = ["refusals", "resources"];
+/// The versions of openshift at which something changes, and the last: what was recorded.
+const OCP: &[u8] = &[8, 9, 10, 12, 13, 14, 18, 19, 20, 22];
+/// Every version of openshift.
+const EVERY_OCP: &[u8] = &[8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
 const METADATA: &str = "metadata:\n  name: 50-case\n  labels:\n    machineconfiguration.openshift.io/role: worker\n";
 
 /// A document and how it is translated.
@@ -28,14 +33,26 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/butane")
 }
 
-/// The cases of a topic.
+/// The cases of a topic that were recorded.
 pub fn of(topic: &str) -> Vec<Case> {
+    cases(topic, OCP)
+}
+
+/// The cases of a topic in every version that they are for.
+pub fn in_every_version(topic: &str) -> Vec<Case> {
+    cases(topic, EVERY_OCP)
+}
+
+fn cases(topic: &str, openshift: &[u8]) -> Vec<Case> {
     let documents = folder().join(format!("cases/{topic}.jsonl"));
     if documents.exists() {
         return of_documents(&std::fs::read_to_string(documents).unwrap());
     }
     let text = std::fs::read_to_string(folder().join(format!("cases/{topic}.cases"))).unwrap();
-    text.split("=== ").filter(|section| !section.trim().is_empty()).flat_map(of_section).collect()
+    text.split("=== ")
+        .filter(|section| !section.trim().is_empty())
+        .flat_map(|section| of_section(section, openshift))
+        .collect()
 }
 
 /// Documents that stand alone: a JSON text each line.
@@ -57,11 +74,11 @@ fn of_documents(text: &str) -> Vec<Case> {
 }
 
 /// `EDITIONS | NAME | FLAGS`, then what follows the header of the document.
-fn of_section(section: &str) -> Vec<Case> {
+fn of_section(section: &str, openshift: &[u8]) -> Vec<Case> {
     let (header, body) = section.split_once('\n').unwrap();
     let parts: Vec<&str> = header.split('|').map(str::trim).collect();
     let flags = parts.get(2).copied().unwrap_or_default();
-    let editions = parts[0].split(',').map(str::trim).flat_map(editions);
+    let editions = parts[0].split(',').map(str::trim).flat_map(|text| editions(text, openshift));
     editions
         .map(|(variant, version)| {
             let metadata = if variant == "openshift" { METADATA } else { "" };
@@ -77,10 +94,10 @@ fn of_section(section: &str) -> Vec<Case> {
 }
 
 /// `fcos`, `ocp`, `fcos 1.4` or `fcos 1.0-1.2`.
-fn editions(text: &str) -> Vec<(String, String)> {
+fn editions(text: &str, openshift: &[u8]) -> Vec<(String, String)> {
     let versions: Vec<String> = match text {
         "fcos" => (0..=7).map(|minor| format!("fcos 1.{minor}")).collect(),
-        "ocp" => OCP.iter().map(|minor| format!("openshift 4.{minor}")).collect(),
+        "ocp" => openshift.iter().map(|minor| format!("openshift 4.{minor}")).collect(),
         text => match text.split_once('-') {
             None => vec![text.to_owned()],
             Some((first, last)) => {

@@ -11,14 +11,15 @@
 )]
 
 mod answer;
+mod ask;
 mod cases;
+mod compare;
 mod files;
 mod laws;
 mod record;
 
-use answer::{Answer, Finding};
-use cases::Case;
-use onlay_core::butane::{LocalFiles, Options, Severity, translate};
+use answer::Answer;
+use onlay_core::butane::{Options, translate};
 use rstest::rstest;
 
 #[rstest]
@@ -35,47 +36,12 @@ fn answers_as_the_real_tool_does(#[case] topic: &str) {
         .iter()
         .filter_map(|case| {
             let real = recorded.get(&case.name).unwrap_or_else(|| panic!("{} was not recorded", case.name));
-            difference(case, real).map(|what| format!("{}: {what}\n{}", case.name, case.text))
+            compare::answers(case, real).map(|what| format!("{}: {what}\n{}", case.name, case.text))
         })
         .collect();
     let failed = differences.len();
     println!("{topic}: {} passed, {failed} failed", cases.len() - failed);
     assert!(differences.is_empty(), "{failed} differ:\n{}", differences.join("\n"));
-}
-
-/// How our answer differs from that of the real tool.
-fn difference(case: &Case, real: &Answer) -> Option<String> {
-    let files = files::Folder::of_the_cases();
-    let files = case.files.then_some(&files as &dyn LocalFiles);
-    let options = Options { raw: case.raw, strict: case.strict };
-    let (findings, output) = match translate(&case.text, &options, files) {
-        Ok(translated) => (translated.warnings, Some(translated.output)),
-        Err(refusal) => (refusal.findings, None),
-    };
-    match (&output, real.exit) {
-        (None, 0) => return Some(format!("refused: {findings:?}")),
-        (Some(_), 1) => return Some(format!("accepted, but the real tool says {}", real.stderr)),
-        (Some(output), _) => {
-            let ours = output.value();
-            if answer::unpacked(&ours) != answer::unpacked(&real.value()) {
-                return Some(format!("gives {ours:#}\ninstead of {}", real.stdout));
-            }
-            if answer::parsed(&output.text(false)) != ours || answer::parsed(&output.text(true)) != ours {
-                return Some(format!("its text does not say what it is: {}", output.text(false)));
-            }
-        }
-        (None, _) => {}
-    }
-    let mut ours: Vec<Finding> = findings.iter().map(Finding::from).collect();
-    let mut theirs = real.findings();
-    if theirs.is_empty() && real.exit != 0 {
-        // What the real tool cannot read it names by line alone, and by a wrong line if it is no YAML.
-        let is_error = findings.iter().any(|finding| finding.severity == Severity::Error);
-        return (!is_error).then(|| format!("finds no error, but the real tool says {}", real.stderr));
-    }
-    ours.sort();
-    theirs.sort();
-    (ours != theirs).then(|| format!("finds {findings:#?}\nbut the real tool says {}", real.stderr))
 }
 
 /// What only we refuse.
@@ -109,6 +75,9 @@ fn other_variants_and_versions_are_refused_with_those_that_are_not(#[case] varia
 
 #[test]
 fn recordings_say_which_tool_wrote_them_and_cover_enough() {
+    for topic in cases::TOPICS {
+        assert!(record::recorded_from(topic).starts_with("Butane v"), "{topic} does not say what recorded it");
+    }
     let all: Vec<Answer> = cases::TOPICS.iter().flat_map(|topic| record::read(topic).into_values()).collect();
     let refused = all.iter().filter(|answer| answer.exit != 0).count();
     println!("{} recorded, {refused} of them refused", all.len());

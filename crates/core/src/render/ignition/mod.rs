@@ -4,11 +4,11 @@
 //! one of 3.5.0: the newer ones only add fields.
 
 pub(super) mod merge;
-pub(super) mod resource;
+pub mod resource;
 mod schema;
 pub mod spec;
 pub mod types;
-pub(super) mod unit;
+pub mod unit;
 
 #[cfg(test)]
 mod tests;

@@ -229,7 +229,11 @@ fn contents_that_unpack_without_end_are_refused() {
 #[case::doubled_backslash_ends("[Service]\nA=b\\\\\n[Install]\n", &["Service", "Install"])]
 #[case::windows_line_ends("[Unit]\r\nA=b\r\n", &["Unit"])]
 #[case::byte_order_mark("\u{feff}[Unit]\n", &["Unit"])]
-#[case::own_section("[X-Mine]\nA=\n", &["X-Mine"])]
+#[case::own_section("[X-Mine]\nA=\nanything\n[Install]\n", &["X-Mine", "Install"])]
+#[case::continued_section("[Unit\\\n]\n[Install]\\\n\nA=b\n", &["Unit ", "Install"])]
+#[case::continued_name("[Unit]\nDescription\\\n=a\\\n", &["Unit"])]
+#[case::byte_order_mark_on_a_later_line("\n\u{feff}[Unit]\n", &["Unit"])]
+#[case::old_line_ends("[Unit]\rA=b\r", &["Unit"])]
 fn readable_units(#[case] contents: &str, #[case] names: &[&str]) {
     assert_eq!(unit::sections(contents).unwrap(), names);
 }
@@ -243,6 +247,9 @@ fn readable_units(#[case] contents: &str, #[case] names: &[&str]) {
 #[case::words("[Unit]\nhello\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
 #[case::words_after_a_value_that_ended("[Unit]\nA=b \\\nc\nd\n", "line 4: neither a [SECTION] nor NAME=VALUE")]
 #[case::no_name("[Unit]\n =b\n", "line 2: a value without a name")]
+#[case::words_after_an_old_line_end("[Unit]\nA=b\rc\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
+#[case::second_byte_order_mark("\u{feff}[Unit]\n\u{feff}[Install]\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
+#[case::quotes_in_a_section("[\"Unit\"]\n", "line 1: a section with a broken name")]
 #[case::nul("[Unit]\nA=\0\n", "line 2: a NUL character")]
 fn broken_units(#[case] contents: &str, #[case] says: &str) {
     let text = unit::sections(contents).unwrap_err().to_string();

@@ -7,6 +7,9 @@ use super::super::error::{Fault, excerpt};
 const SUFFIXES: [&str; 11] =
     ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 
+/// What systemd takes for white space around names and values.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// Longest file name.
 const NAME_MAX: usize = 255;
 
@@ -25,48 +28,89 @@ pub fn check_drop_in_name(name: &str) -> Result<(), Fault> {
 }
 
 /// Reads the contents of a unit or drop-in and returns the names of its sections, in order.
-pub fn sections(contents: &str) -> Result<Vec<&str>, Fault> {
-    let mut sections = Vec::new();
-    let mut continued = false;
-    for (index, line) in contents.strip_prefix('\u{feff}').unwrap_or(contents).split('\n').enumerate() {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let refused = |what| Fault::UnitSyntax { line: index + 1, what };
+///
+/// A line that ends in a backslash continues on the next one that is no comment, whatever it says.
+pub fn sections(contents: &str) -> Result<Vec<String>, Fault> {
+    let mut sections = Sections::default();
+    let mut begun: Option<(usize, String)> = None;
+    let mut has_mark = false;
+    for (index, line) in lines(contents) {
         if line.contains('\0') {
-            return Err(refused("a NUL character; remove it"));
+            return Err(Fault::UnitSyntax { line: index + 1, what: "a NUL character; remove it" });
         }
-        let text = line.trim();
-        if text.starts_with(['#', ';']) || (text.is_empty() && !continued) {
+        if line.trim_start().starts_with(['#', ';']) {
             continue;
         }
-        if !continued {
-            match read_line(text, !sections.is_empty()).map_err(refused)? {
-                Line::Section(name) => sections.push(name),
-                Line::Option => {}
+        let line = match line.strip_prefix('\u{feff}') {
+            Some(rest) if !has_mark => {
+                has_mark = true;
+                rest
             }
+            _ => line,
+        };
+        let (first, mut text) = begun.take().unwrap_or((index, String::new()));
+        text.push_str(line);
+        let is_continued = line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+        if is_continued {
+            text.pop();
+            text.push(' ');
+            begun = Some((first, text));
+        } else {
+            sections.read(first, &text)?;
         }
-        continued = line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
     }
-    Ok(sections)
+    if let Some((first, text)) = begun {
+        sections.read(first, &text)?;
+    }
+    Ok(sections.names)
 }
 
-enum Line<'a> {
-    Section(&'a str),
-    Option,
+/// Lines that end in a newline, a carriage return, or both, each with the number of newlines before it.
+fn lines(contents: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = contents.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    lines.enumerate().flat_map(|(index, line)| line.split('\r').map(move |line| (index, line)))
 }
 
-fn read_line(text: &str, in_section: bool) -> Result<Line<'_>, &'static str> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let name =
-            rest.strip_suffix(']').ok_or("a section without its end; write [NAME] and nothing else on the line")?;
-        if name.is_empty() || name.contains(['[', ']']) {
-            return Err("a section with a broken name; write [NAME], such as [Service]");
+/// The sections so far.
+#[derive(Default)]
+struct Sections {
+    names: Vec<String>,
+}
+
+impl Sections {
+    /// Reads a line, continued ones joined.
+    fn read(&mut self, index: usize, line: &str) -> Result<(), Fault> {
+        let refused = |what| Fault::UnitSyntax { line: index + 1, what };
+        let text = line.trim_matches(WHITE_SPACE);
+        if let Some(rest) = text.strip_prefix('[') {
+            let name = section(rest).map_err(refused)?;
+            self.names.push(name.to_owned());
+            return Ok(());
         }
-        return Ok(Line::Section(name));
+        // systemd does not look into sections that are somebody else's.
+        let is_read = self.names.last().is_none_or(|section| !section.starts_with("X-"));
+        match text.split_once('=') {
+            _ if text.is_empty() || !is_read => Ok(()),
+            None => Err(refused(
+                "neither a [SECTION] nor NAME=VALUE; a value continues on the next line after a final \"\\\"",
+            )),
+            Some((name, _)) if name.trim_matches(WHITE_SPACE).is_empty() => {
+                Err(refused("a value without a name; write NAME=VALUE"))
+            }
+            Some(_) if self.names.is_empty() => {
+                Err(refused("an option before the first [SECTION]; write the section above it"))
+            }
+            Some(_) => Ok(()),
+        }
     }
-    match text.split_once('=') {
-        None => Err("neither a [SECTION] nor NAME=VALUE; a value continues on the next line after a final \"\\\""),
-        Some((name, _)) if name.trim().is_empty() => Err("a value without a name; write NAME=VALUE"),
-        Some(_) if !in_section => Err("an option before the first [SECTION]; write the section above it"),
-        Some(_) => Ok(Line::Option),
+}
+
+/// The name of a section, from what follows its opening bracket.
+fn section(rest: &str) -> Result<&str, &'static str> {
+    let name = rest.strip_suffix(']').ok_or("a section without its end; write [NAME] and nothing else on the line")?;
+    let is_broken = |c: char| c.is_control() || "[]\"'\\".contains(c);
+    if name.is_empty() || name.contains(is_broken) {
+        return Err("a section with a broken name; write [NAME], such as [Service]");
     }
+    Ok(name)
 }

@@ -83,6 +83,14 @@ use rstest::rstest;
     units(&[json!({"name": "a.service", "dropins": [{"name": "b.conf", "contents": "Service]\n"}]})]),
     "drop-in b.conf of unit a.service: systemd.units[0].dropins[0].contents: line 1: neither a [SECTION] nor NAME=VALUE"
 )]
+#[case::key_named_twice(
+    json!({"passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["a", "a"]}]}}),
+    "passwd.users[0].sshAuthorizedKeys[1]: \"a\" is named already; keep one of the entries"
+)]
+#[case::what_never_reaches_a_node(
+    json!({"ignition": {"version": "3.5.0", "proxy": {"httpProxy": "ftp://a"}}}),
+    "ignition.proxy.httpProxy: "
+)]
 #[case::unit_named_twice(
     units(&[json!({"name": "a.service"}), json!({"name": "a.service"})]),
     "systemd.units[1].name: \"a.service\" is named by systemd.units[0] already"

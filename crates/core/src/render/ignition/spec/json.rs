@@ -35,8 +35,13 @@ pub struct Read {
 /// Reads a record from JSON. An error says what is no JSON or of another type, and where.
 pub fn from_text(table: &Table, minor: Minor, text: &[u8]) -> Result<Read, String> {
     let value: Json = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    from_value(table, minor, &value)
+}
+
+/// Reads a record from a JSON value. An error says what is of another type, and where.
+pub fn from_value(table: &Table, minor: Minor, value: &Json) -> Result<Read, String> {
     let mut unknown = Vec::new();
-    let record = match &value {
+    let record = match value {
         Json::Null => Record::default(),
         Json::Object(fields) => read_record(table, minor, fields, &Path::default(), &mut unknown)?,
         _ => return Err("expected fields with values at $".to_owned()),

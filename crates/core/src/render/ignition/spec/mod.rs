@@ -3,6 +3,7 @@
 //! [`super::types`] is the part that a running node can have; this is the whole, for what generates configurations.
 
 pub mod check;
+pub mod configuration;
 pub mod fault;
 pub mod fields;
 pub mod json;

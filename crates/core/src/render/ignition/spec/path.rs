@@ -42,6 +42,19 @@ impl Path {
         Self(root.0.iter().chain(&self.0).cloned().collect())
     }
 
+    /// This path as people write it in a program: `storage.files[0].mode`.
+    pub fn in_brackets(&self) -> String {
+        let mut text = String::new();
+        for step in &self.0 {
+            match step {
+                Step::Name(name) if text.is_empty() => text.push_str(name),
+                Step::Name(name) => text.extend([".", name]),
+                Step::Index(index) => text.push_str(&format!("[{index}]")),
+            }
+        }
+        text
+    }
+
     /// The steps from the root.
     pub fn steps(&self) -> &[Step] {
         &self.0

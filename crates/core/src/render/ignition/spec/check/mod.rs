@@ -19,7 +19,8 @@ use super::report::Report;
 use super::tree::Record;
 
 pub use node::clean_path;
-pub use resource::is_other_version;
+pub use resource::{is_other_version, is_version};
+
 /// Which specification the configuration follows, and whose rules hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {

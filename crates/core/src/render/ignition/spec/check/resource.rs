@@ -25,6 +25,11 @@ pub fn is_other_version(version: &str, minor: Minor) -> bool {
     numbers(version).is_some_and(|found| found != own(minor))
 }
 
+/// Whether a text is the version of this specification.
+pub fn is_version(version: &str, minor: Minor) -> bool {
+    numbers(version).is_some_and(|found| found == own(minor))
+}
+
 /// Three numbers, the prerelease and the build of a semantic version.
 type Numbers<'a> = ([i64; 3], &'a str, &'a str);
 
