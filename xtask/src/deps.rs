@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onlayd", &["onlay-agent", "onlay-builder", "onlay-controller"]),
     ("onlay-cli", &["onlay-api", "onlay-core"]),
     ("onlay-testkit", &["onlay-api"]),
+    ("onlay-fuzz", &["onlay-api", "onlay-core"]),
     ("onlay-e2e", &["onlay-api", "onlay-testkit"]),
     ("xtask", &["onlay-api", "onlay-cli", "onlay-testkit"]),
 ];

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod deps;
+mod fuzz;
 mod gen_cli;
 mod gen_files;
 mod lab;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The door: lab, demo, test, gen, deps, bench")]
+#[command(name = "cargo xtask", about = "The door: lab, demo, test, fuzz, gen, deps, bench")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run every check and every test
     Test(test::Arguments),
+    /// Look for texts that break the parsers
+    Fuzz(fuzz::Arguments),
     /// A real cluster on this machine
     #[command(subcommand)]
     Lab(lab::Command),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Lab(command) => lab::run(command),
         Command::Gen(arguments) => gen_files::run(&arguments),
         Command::Deps => deps::run(),

@@ -18,6 +18,11 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
 }
 
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// The words of a command line, as a person would type them.
 fn words(command: &Command) -> String {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -46,10 +51,10 @@ pub fn read(command: &mut Command) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a test runner, passes on what it prints, and returns its `test result:` lines.
+/// Runs a test runner, passes on what it prints, and returns the lines that hold a text, such as `test result:`.
 ///
 /// The lines come back even when the runner failed, so that the summary can show what did run.
-pub fn tests(command: &mut Command) -> (Vec<String>, Result<(), Error>) {
+pub fn tests(command: &mut Command, summary: &str) -> (Vec<String>, Result<(), Error>) {
     let program = words(command);
     let mut child = match command.current_dir(root()).stdout(Stdio::piped()).spawn() {
         Ok(child) => child,
@@ -59,7 +64,7 @@ pub fn tests(command: &mut Command) -> (Vec<String>, Result<(), Error>) {
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             println!("{line}");
-            if line.starts_with("test result:") {
+            if line.contains(summary) {
                 summaries.push(line);
             }
         }

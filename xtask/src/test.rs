@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check and every test, in the order in which they fail fastest.
 
-use crate::{Outcome, deps, gen_files, run};
+use crate::{Outcome, deps, fuzz, gen_files, run};
 use onlay_testkit::{Layout, Progress};
 use std::process::Command;
 use std::time::Instant;
@@ -64,6 +64,9 @@ fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
         ),
     ];
     if !arguments.fast {
+        let (documents, seconds) = if arguments.full { ("5000", 600) } else { ("300", 60) };
+        checks.push(("judges", Box::new(move || judges(documents))));
+        checks.push(("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))));
         checks.push((
             "tests in the lab",
             Box::new(|| {
@@ -87,7 +90,8 @@ fn passed(command: &mut Command) -> Result<String, String> {
 /// A run of tests; its line in the summary adds up the runners' own. No test at all is a failure.
 fn tests(command: &mut Command) -> Result<String, String> {
     let layout = Layout::from_environment().map_err(|error| error.to_string())?;
-    let (summaries, outcome) = run::tests(command.env("PATH", onlay_testkit::packages::search_path(&layout)));
+    command.env("PATH", onlay_testkit::packages::search_path(&layout));
+    let (summaries, outcome) = run::tests(command, "test result:");
     let total = |word: &str| summaries.iter().map(|line| count(line, word)).sum::<usize>();
     let line = format!("{} passed, {} failed, {} ignored", total("passed"), total("failed"), total("ignored"));
     match outcome {
@@ -97,9 +101,32 @@ fn tests(command: &mut Command) -> Result<String, String> {
     }
 }
 
+/// Our answers beside those of the real tools; the line adds up what was judged.
+fn judges(documents: &str) -> Result<String, String> {
+    let mut directory = None;
+    ensure(async |layout, progress| {
+        let judges = onlay_testkit::Assets::ensure_judges(layout, progress).await?;
+        directory = judges.program("butane")?.parent().map(Into::into);
+        Ok(())
+    })?;
+    let directory: std::path::PathBuf = directory.unwrap_or_default();
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--exclude=onlay-e2e", "--test=judges"]);
+    command.args(["--", "--nocapture", "--test-threads=1"]);
+    command.env("ONLAY_JUDGES", directory).env("ONLAY_JUDGES_CASES", documents);
+    let (lines, outcome) = run::tests(&mut command, "judged ");
+    let total = |word: &str| lines.iter().map(|line| count(line, word)).sum::<usize>();
+    let line = format!("{} passed, {} failed", total("passed"), total("failed"));
+    match outcome {
+        Err(error) => Err(format!("{line}: {error}")),
+        Ok(()) if total("passed") == 0 => Err(format!("{line}: nothing was judged")),
+        Ok(()) => Ok(line),
+    }
+}
+
 /// The number before a word in a line like `test result: ok. 12 passed; 0 failed; …`.
 fn count(line: &str, word: &str) -> usize {
-    let words: Vec<_> = line.split([' ', ';']).filter(|part| !part.is_empty()).collect();
+    let words: Vec<_> = line.split([' ', ';', ',']).filter(|part| !part.is_empty()).collect();
     words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
 }
 
@@ -163,5 +190,7 @@ mod tests {
     fn the_runners_numbers_are_read() {
         let line = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
         assert_eq!((count(line, "passed"), count(line, "failed"), count(line, "ignored")), (12, 1, 0));
+        let line = "test x ... judged butane, corpus: 2167 passed, 3 failed";
+        assert_eq!((count(line, "passed"), count(line, "failed")), (2167, 3));
     }
 }

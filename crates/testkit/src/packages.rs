@@ -11,11 +11,13 @@ use tokio::process::Command;
 use crate::command::{self, CommandError, command};
 use crate::{Layout, Progress};
 
-/// Packages that are installed: nodes, images, the network, and the libraries that onlay-ostree is linked with.
-const TOOLS: [&str; 15] = [
+/// Packages that are installed: nodes, images, the network, the libraries that onlay-ostree is linked with,
+/// the compiler of libFuzzer, and the judge of units.
+const TOOLS: [&str; 17] = [
     "buildah",
     "ca-certificates",
     "e2fsprogs",
+    "g++",
     "gcc",
     "iproute2",
     "iptables",
@@ -27,6 +29,7 @@ const TOOLS: [&str; 15] = [
     "ostree",
     "pkg-config",
     "skopeo",
+    "systemd",
     "systemd-container",
 ];
 
