@@ -9,8 +9,11 @@ mod data_url;
 mod ignition;
 mod unit;
 
+/// Panics when a law does not hold for these bytes.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("butane", butane::target),
     ("containerfile", containerfile::target),
     ("data-url", data_url::target),
@@ -19,6 +22,6 @@ pub const TARGETS: [(&str, fn(&[u8])); 5] = [
 ];
 
 /// The target of this name.
-pub fn target(name: &str) -> Option<fn(&[u8])> {
+pub fn target(name: &str) -> Option<Target> {
     TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
 }

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<onlay_fuzz::Target> = LazyLock::new(|| {
     let name = std::env::var("ONLAY_FUZZ_TARGET").unwrap_or_default();
     onlay_fuzz::target(&name).unwrap_or_else(|| {
         eprintln!("error: ONLAY_FUZZ_TARGET is {name:?}, which is no target; run `cargo xtask fuzz`");

@@ -3,10 +3,12 @@
 use onlay_core::butane::{Options, Output, Severity, translate};
 use proptest::prelude::*;
 
+use super::cases::{self, TOPICS};
+
 /// Texts that are nearly Butane files: lines of cases, cut, doubled and mixed.
 fn nearly_butane() -> impl Strategy<Value = String> {
     let all: Vec<String> =
-        super::cases::TOPICS.iter().flat_map(|topic| super::cases::of(topic)).map(|case| case.text).collect();
+        TOPICS.iter().flat_map(|topic| cases::of(topic, cases::RECORDED)).map(|case| case.text).collect();
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<char>(), 0..4_u8), 0..6);
     (prop::sample::select(all), changes).prop_map(|(text, changes)| {
         let mut letters: Vec<char> = text.chars().collect();

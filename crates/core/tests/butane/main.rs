@@ -30,7 +30,7 @@ use rstest::rstest;
 #[case::yaml_in_all_its_forms("documents")]
 fn answers_as_the_real_tool_does(#[case] topic: &str) {
     let recorded = record::read(topic);
-    let cases = cases::of(topic);
+    let cases = cases::of(topic, cases::RECORDED);
     assert_eq!(cases.len(), recorded.len(), "record {topic} anew: its cases are others than those that were recorded");
     let differences: Vec<String> = cases
         .iter()

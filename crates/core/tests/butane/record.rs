@@ -41,7 +41,8 @@ fn record() {
     let tool = Path::new(&tool);
     let recorded_from = ask::version(tool);
     for topic in cases::TOPICS {
-        let answers = cases::of(topic).iter().map(|case| (case.name.clone(), ask::ask(tool, case))).collect();
+        let answers =
+            cases::of(topic, cases::RECORDED).iter().map(|case| (case.name.clone(), ask::ask(tool, case))).collect();
         let recording = Recording { recorded_from: recorded_from.clone(), cases: answers };
         let text = serde_json::to_string_pretty(&recording).unwrap();
         std::fs::write(path(topic), text + "\n").unwrap();

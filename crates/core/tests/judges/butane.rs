@@ -11,17 +11,23 @@ use super::dice::Dice;
 use super::generator::{self, Language};
 use super::{ask, compare, judge, record};
 
+/// Files of cases that were not recorded, since only the real tool itself looks at them: a mistake each, and every other
+/// place of fields that stand in several.
+const JUDGED_ONLY: [&str; 2] = ["refusals", "resources"];
+/// Every version of openshift 4.
+const OPENSHIFT: &[u8] = &[8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
+
 /// Every version of both variants.
 pub fn editions() -> Vec<Edition> {
     let fcos = (0..=7).map(|minor| ("fcos", format!("1.{minor}.0")));
-    let openshift = (8..=22).map(|minor| ("openshift", format!("4.{minor}.0")));
+    let openshift = OPENSHIFT.iter().map(|minor| ("openshift", format!("4.{minor}.0")));
     fcos.chain(openshift).map(|(variant, version)| Edition::of(variant, &version).unwrap()).collect()
 }
 
 /// The documents of our own making.
 pub fn corpus() -> Vec<Case> {
-    let topics = cases::TOPICS.iter().chain(&cases::JUDGED_ONLY);
-    topics.flat_map(|topic| cases::in_every_version(topic)).collect()
+    let topics = cases::TOPICS.iter().chain(&JUDGED_ONLY);
+    topics.flat_map(|topic| cases::of(topic, OPENSHIFT)).collect()
 }
 
 /// The real tool is the one that the recordings are from, or they and these tests say different things.
@@ -48,7 +54,9 @@ fn the_corpus_has_the_real_answers() {
 #[test]
 fn random_documents_have_the_real_outcome() {
     let tool = judge::program("butane");
-    judge::all("butane, random", &random(), |case| {
+    let random = random();
+    judge::has_both(random.iter().filter(|case| compare::ours(case).1.is_some()).count(), random.len());
+    judge::all("butane, random", &random, |case| {
         let (findings, output) = compare::ours(case);
         let difference = compare::outcomes(&findings, output.as_ref(), &ask::ask(&tool, case));
         difference.or_else(|| emitted(case)).map(|what| format!("{}: {what}\n{}", case.name, case.text))

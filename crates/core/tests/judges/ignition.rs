@@ -29,6 +29,8 @@ fn random_configurations_have_the_real_outcome() {
         generator::document(Language::Ignition(minor), &mut dice).to_string()
     };
     let random: Vec<String> = (0..judge::random_cases()).map(made).collect();
+    let is_accepted = |config: &&String| configuration::read(config.as_bytes()).is_ok();
+    judge::has_both(random.iter().filter(is_accepted).count(), random.len());
     judge::all("ignition, random", &random, |config| differs(config));
 }
 

@@ -46,6 +46,13 @@ pub fn refused_by_ignition(config: &str) -> Option<String> {
     (!output.status.success()).then(|| String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Fails unless both outcomes are frequent among random documents, so that agreeing on them says something.
+pub fn has_both(accepted: usize, all: usize) {
+    println!("{accepted} of {all} random documents are accepted");
+    let share = accepted * 100 / all.max(1);
+    assert!((15..=85).contains(&share), "{share} % are accepted: the generator is one-sided");
+}
+
 /// Judges each item, prints how many passed, and fails if one did not.
 pub fn all<T: Sync>(what: &str, items: &[T], judge: impl Fn(&T) -> Option<String> + Sync) {
     let share = items.len().div_ceil(AT_ONCE).max(1);

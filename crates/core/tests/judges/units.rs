@@ -74,6 +74,7 @@ fn systemd_cannot_read_what_we_refuse_and_reads_the_rest() {
     let sources: Vec<&str> = TABLE.into_iter().chain(recorded.iter().map(String::as_str)).collect();
     let random = (0..judge::random_cases()).map(|number| mixed(&sources, &mut Dice::new(seed, number)));
     let units: Vec<String> = random.chain(sources.iter().map(|contents| (*contents).to_owned())).collect();
+    judge::has_both(units.iter().filter(|contents| unit::sections(contents).is_ok()).count(), units.len());
     judge::all("units, by systemd", &units, |contents| {
         let said = verify("judged.service", contents);
         let is_broken = said.iter().any(|line| BROKEN.iter().any(|broken| line.contains(broken)));

@@ -249,6 +249,7 @@ fn readable_units(#[case] contents: &str, #[case] names: &[&str]) {
 #[case::no_name("[Unit]\n =b\n", "line 2: a value without a name")]
 #[case::words_after_an_old_line_end("[Unit]\nA=b\rc\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
 #[case::second_byte_order_mark("\u{feff}[Unit]\n\u{feff}[Install]\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
+#[case::a_comment_behind_another_blank("[Unit]\n\u{a0}# no comment\n", "line 2: neither a [SECTION] nor NAME=VALUE")]
 #[case::quotes_in_a_section("[\"Unit\"]\n", "line 1: a section with a broken name")]
 #[case::nul("[Unit]\nA=\0\n", "line 2: a NUL character")]
 fn broken_units(#[case] contents: &str, #[case] says: &str) {

@@ -38,7 +38,7 @@ pub fn sections(contents: &str) -> Result<Vec<String>, Fault> {
         if line.contains('\0') {
             return Err(Fault::UnitSyntax { line: index + 1, what: "a NUL character; remove it" });
         }
-        if line.trim_start().starts_with(['#', ';']) {
+        if line.trim_start_matches(WHITE_SPACE).starts_with(['#', ';']) {
             continue;
         }
         let line = match line.strip_prefix('\u{feff}') {
