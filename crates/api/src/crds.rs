@@ -29,7 +29,7 @@ pub struct SchemaError {
 /// # Errors
 /// Names the kind whose type does not give a structural schema.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
-    Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?])
+    Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?, configuration()?])
 }
 
 /// The definitions of all kinds that are read, those among them that no cluster serves yet.

@@ -2,8 +2,10 @@
 //!
 //! Names below `machineconfiguration.openshift.io` are those of the compatible API; names below `onlay.dev` are ours.
 
-/// API group of all kinds in this crate.
+/// API group of all kinds in this crate but MachineConfiguration.
 pub const GROUP: &str = "machineconfiguration.openshift.io";
+/// API group of MachineConfiguration.
+pub const OPERATOR_GROUP: &str = "operator.openshift.io";
 /// API version of all kinds in this crate.
 pub const VERSION: &str = "v1";
 /// Default namespace of onlay's own objects; users' commands name it, a flag changes it.

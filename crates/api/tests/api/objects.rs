@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::structure::group;
+
 /// A digest that is well formed.
 pub const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -12,11 +14,12 @@ pub fn full(kind: &str, name: &str) -> Value {
         "MachineOSConfig" => os_config(name),
         "MachineOSBuild" => os_build(),
         "MachineConfigNode" => node(name),
+        "MachineConfiguration" => configuration(),
         "MachineConfig" => (json!({"config": {"ignition": {"version": "3.5.0"}}}), Value::Null),
         other => panic!("no object of kind {other} is known: add one here"),
     };
     let mut object = json!({
-        "apiVersion": "machineconfiguration.openshift.io/v1",
+        "apiVersion": format!("{}/v1", group(kind)),
         "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
@@ -124,6 +127,28 @@ fn node(name: &str) -> (Value, Value) {
             "conditions": [condition("Available", "True")],
         }]},
     });
+    (spec, status)
+}
+
+fn configuration() -> (Value, Value) {
+    let actions = json!([
+        {"type": "Drain"},
+        {"type": "Reload", "reload": {"serviceName": "crio.service"}},
+        {"type": "Restart", "restart": {"serviceName": "chronyd.service"}},
+        {"type": "DaemonReload"},
+    ]);
+    let policies = json!({
+        "files": [{"path": "/etc/chrony.conf", "actions": actions}],
+        "sshkey": {"actions": [{"type": "None"}]},
+        "units": [{"name": "chronyd.service", "actions": [{"type": "Reboot"}]}],
+    });
+    let mut in_force = policies.clone();
+    in_force["files"][0]["actions"] = json!([{"type": "Special"}]);
+    let spec = json!({
+        "logLevel": "Normal", "managementState": "Managed", "operatorLogLevel": "Normal",
+        "nodeDisruptionPolicy": policies,
+    });
+    let status = json!({"observedGeneration": 5, "nodeDisruptionPolicyStatus": {"clusterPolicies": in_force}});
     (spec, status)
 }
 

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::objects::full;
 use crate::server::{kind_api, object, with_definitions};
-use crate::structure::{PLURALS, differences, reference};
+use crate::structure::{PLURALS, differences, group, reference};
 
 #[tokio::test]
 async fn the_server_keeps_the_structure() {
     let client = with_definitions().await;
     let api = Api::<CustomResourceDefinition>::all(client);
     for plural in PLURALS {
-        let definition = api.get(&format!("{plural}.machineconfiguration.openshift.io")).await.unwrap();
+        let definition = api.get(&format!("{plural}.{}", group(plural))).await.unwrap();
         let conditions = definition.status.clone().and_then(|status| status.conditions).unwrap_or_default();
         let broken: Vec<_> = conditions.iter().filter(|condition| condition.type_ == "NonStructuralSchema").collect();
         assert!(broken.is_empty(), "{plural}: {broken:?}");
@@ -25,7 +25,7 @@ async fn the_server_keeps_the_structure() {
 
 /// The table that `kubectl get` prints for one object.
 async fn table(client: &Client, plural: &str, name: &str) -> Value {
-    let path = format!("/apis/machineconfiguration.openshift.io/v1/{plural}");
+    let path = format!("/apis/{}/v1/{plural}", group(plural));
     let fields = format!("metadata.name={name}");
     let mut request = Request::new(path).list(&ListParams::default().fields(&fields)).unwrap();
     let accept = "application/json;as=Table;v=v1;g=meta.k8s.io".parse().unwrap();
@@ -82,6 +82,7 @@ async fn the_columns_of_kubectl_get_are_the_compatible_ones() {
     assert_eq!(line(&cells("MachineOSBuild", "machineosbuilds").await), "Building=True");
     assert_eq!(line(&cells("MachineOSConfig", "machineosconfigs").await), "");
     assert_eq!(line(&cells("MachineConfig", "machineconfigs").await), "IgnitionVersion=3.5.0");
+    assert_eq!(line(&cells("MachineConfiguration", "machineconfigurations").await), "");
 }
 
 #[tokio::test]

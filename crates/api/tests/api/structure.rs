@@ -1,7 +1,8 @@
-//! Our definitions have the structure of the compatible ones, and exactly the additions listed here.
+//! Our definitions have the structure of the compatible ones, and exactly the additions and omissions listed here.
 
 use std::collections::BTreeMap;
 
+use onlay_api::names;
 use serde_json::Value;
 
 /// Paths below `spec` of a definition that ours have and the compatible ones have not.
@@ -12,9 +13,40 @@ const ADDITIONS: [(&str, &str); 4] = [
     ("machineconfignodes", "/versions/v1/schema/openAPIV3Schema/properties/status/properties/onlay"),
 ];
 
+/// Paths below the schema of MachineConfiguration that ours has not: all that is not about the node disruption policy, but
+/// for the fields that people's files always carry.
+const OMISSIONS: [&str; 12] = [
+    "/x-kubernetes-validations",
+    "/properties/spec/properties/bootImageSkewEnforcement",
+    "/properties/spec/properties/failedRevisionLimit",
+    "/properties/spec/properties/forceRedeploymentReason",
+    "/properties/spec/properties/irreconcilableValidationOverrides",
+    "/properties/spec/properties/managedBootImages",
+    "/properties/spec/properties/observedConfig",
+    "/properties/spec/properties/succeededRevisionLimit",
+    "/properties/spec/properties/unsupportedConfigOverrides",
+    "/properties/status/properties/bootImageSkewEnforcementStatus",
+    "/properties/status/properties/conditions",
+    "/properties/status/properties/managedBootImagesStatus",
+];
+
 /// The plural names of the kinds.
-pub const PLURALS: [&str; 5] =
-    ["machineconfigs", "machineconfigpools", "machineosconfigs", "machineosbuilds", "machineconfignodes"];
+pub const PLURALS: [&str; 6] = [
+    "machineconfigs",
+    "machineconfigpools",
+    "machineosconfigs",
+    "machineosbuilds",
+    "machineconfignodes",
+    "machineconfigurations",
+];
+
+/// The API group of a kind, by its plural name or by its own.
+pub fn group(of: &str) -> &'static str {
+    match of {
+        "machineconfigurations" | "MachineConfiguration" => names::OPERATOR_GROUP,
+        _ => names::GROUP,
+    }
+}
 
 /// The compatible definition of a kind.
 pub fn reference(plural: &str) -> Value {
@@ -31,7 +63,10 @@ pub fn ours() -> BTreeMap<String, Value> {
 /// Where a definition differs from the compatible one in more than descriptions and the listed additions.
 pub fn differences(plural: &str, definition: &Value) -> Vec<String> {
     let mut found = leaves(definition);
-    let expected = leaves(&reference(plural));
+    let mut expected = leaves(&reference(plural));
+    if plural == "machineconfigurations" {
+        leave_out(&mut expected);
+    }
     for (_, addition) in ADDITIONS.iter().filter(|(kind, _)| *kind == plural) {
         let before = found.len();
         found.retain(|path, _| !path.starts_with(&format!("{addition}/")));
@@ -43,6 +78,16 @@ pub fn differences(plural: &str, definition: &Value) -> Vec<String> {
         .map(|(path, value)| format!("{path}: {:?} instead of {value}", found.get(path)))
         .chain(surplus.map(|(path, value)| format!("{path}: {value} is too much")))
         .collect()
+}
+
+/// Takes the omissions out of what MachineConfiguration should have; each of them must be there.
+fn leave_out(expected: &mut BTreeMap<String, Value>) {
+    for omission in OMISSIONS {
+        let path = format!("/versions/v1/schema/openAPIV3Schema{omission}");
+        let before = expected.len();
+        expected.retain(|each, _| !each.starts_with(&format!("{path}/")));
+        assert!(expected.len() < before, "{omission} is not there to be left out");
+    }
 }
 
 /// The `spec` of a definition as one line for each value, with what has no meaning for its structure left out.

@@ -42,6 +42,8 @@ fn values_for(message: &str) -> Option<(Value, Value)> {
         ),
         ("must start with `spec.`", json!("status.fips"), json!("spec.config")),
         ("only of alphanumeric characters, brackets", json!("spec.a-b"), json!("spec.a.b[0]")),
+        ("Invalid ${SERVICETYPE} in service name", json!("chronyd.conf"), json!("chronyd.service")),
+        ("Invalid ${NAME} in service name", json!("chrony d.service"), json!(r"chrony\x2dd.service")),
         ("must be ocp-release-bundle-", json!("release-1"), json!("ocp-release-bundle-4.19.0-arm64")),
     ];
     table.into_iter().find(|(part, _, _)| message.contains(part)).map(|(_, bad, good)| (bad, good))
@@ -209,6 +211,10 @@ pub fn pair(place: &Place, name: &str, used: &mut BTreeSet<usize>) -> Option<Pai
             accepted: changed(&full, &accepted?),
         });
     }
+    if let Some((path, bad, good)) = actions(place) {
+        let with_value = |value| with(full.clone(), &[(path.as_str(), value)]);
+        return Some(Pair { before: None, refused: with_value(bad), accepted: with_value(good) });
+    }
     let (bad, good) = values_for(&place.message)?;
     let with_value = |value| {
         let mut object = full.clone();
@@ -219,6 +225,27 @@ pub fn pair(place: &Place, name: &str, used: &mut BTreeSet<usize>) -> Option<Pai
     let named = ["spec.machineConfigPool.name", "spec.node.name"].contains(&place.path.as_str());
     let accepted = if named { full.clone() } else { with_value(good) };
     Some(Pair { before: None, refused: with_value(bad), accepted })
+}
+
+/// A bad and a good value for rules of the actions of a disruption policy, and the path where they are put: a whole action,
+/// or the whole list, since one rule looks at several fields.
+fn actions(place: &Place) -> Option<(String, Value, Value)> {
+    let (above, below) = place.path.split_once("actions")?;
+    let action = format!("{above}actions[*]");
+    let first = place.message.split(' ').next().unwrap_or_default();
+    match below {
+        "" => Some((format!("{above}actions"), json!([{"type": first}, {"type": "Drain"}]), json!([{"type": first}]))),
+        "[*]" => {
+            let type_ = if first == "reload" { "Reload" } else { "Restart" };
+            Some((action, json!({"type": type_}), json!({"type": type_, first: {"serviceName": "a.service"}})))
+        }
+        _ => {
+            let (type_, field) = if below.contains("reload") { ("Reload", "reload") } else { ("Restart", "restart") };
+            let (bad, good) = values_for(&place.message)?;
+            let with_name = |name: Value| json!({"type": type_, field: {"serviceName": name}});
+            Some((action, with_name(bad), with_name(good)))
+        }
+    }
 }
 
 fn changed(full: &Value, changes: &[(&str, Value)]) -> Value {
