@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
 use onlay_api::names::{GENERATED_BY_ANNOTATION, RENDER_ERROR_ANNOTATION, RENDER_MANAGER, SOURCES_ANNOTATION};
 use onlay_api::{MachineConfig, MachineConfigPool};
+use onlay_core::change::refusal;
 use onlay_core::pools::machine_configs_of;
 use onlay_core::render::{Rendered, Warning, render};
 use serde_json::{Value, json};
@@ -101,7 +102,7 @@ async fn reconcile(
     let inputs: Inputs = selected.iter().map(|each| (each.name_any(), each.uid(), each.metadata.generation)).collect();
     let memory = known.entry(name.clone()).or_default();
     if let Some((_, outcome)) = memory.newest.as_ref().filter(|(before, it)| *before == inputs && exists(ctx, it)) {
-        return target(ctx, pool, outcome).await;
+        return target(ctx, pool, &possible(ctx, pool, outcome.clone())).await;
     }
     let outcome = match render(&name, selected) {
         Ok(rendered) => {
@@ -111,9 +112,21 @@ async fn reconcile(
         }
         Err(error) => Outcome::Failed(chain(&error)),
     };
-    target(ctx, pool, &outcome).await?;
+    target(ctx, pool, &possible(ctx, pool, outcome.clone())).await?;
     memory.newest = Some((inputs, outcome));
     Ok(())
+}
+
+/// The same outcome, unless the pool's nodes cannot get there from what all of them run.
+fn possible(ctx: &Context, pool: &MachineConfigPool, outcome: Outcome) -> Outcome {
+    let Outcome::Rendered { name, .. } = &outcome else { return outcome };
+    let status = pool.status.as_ref().filter(|status| status.machine_count > 0);
+    let running = status.and_then(|status| ctx.configs.get(&status.configuration.as_ref()?.name));
+    let (Some(running), Some(wanted)) = (running, ctx.configs.get(name)) else { return outcome };
+    match refusal::check(&running.spec, &wanted.spec) {
+        Ok(()) => outcome,
+        Err(refused) => Outcome::Failed(chain(&refused)),
+    }
 }
 
 fn exists(ctx: &Context, outcome: &Outcome) -> bool {

@@ -51,6 +51,27 @@ async fn a_deleted_rendered_configuration_is_made_again() {
 }
 
 #[tokio::test]
+async fn what_nodes_that_run_cannot_take_is_refused_and_the_target_stays() {
+    let world = World::new().await;
+    world.pool("running", json!({})).await;
+    world.node("running-0", "running").await;
+    let good = world.rendered("running", |_| true).await;
+    world.see(&world.states, "running-0", "met", |_| true).await;
+    world.agent("running-0", &good, None).await;
+    world.columns("running", "True False False 1 1 1 0").await;
+
+    let quiet = json!({"ignition": {"version": "3.5.0"}, "kernelArguments": {"shouldExist": ["quiet"]}});
+    world.ignition("60-quiet", "running", quiet).await;
+    let pool = world.columns("running", "False False True 1 1 1 0").await;
+    let error = &pool.metadata.annotations.as_ref().unwrap()[RENDER_ERROR_ANNOTATION];
+    assert!(error.contains("kernelArguments.shouldExist cannot change on nodes that run"), "{error}");
+    assert_eq!(pool.spec.configuration.as_ref().unwrap().name, good);
+
+    world.configs.delete("60-quiet", &DeleteParams::default()).await.unwrap();
+    world.columns("running", "True False False 1 1 1 0").await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_rendered_is_told_and_repairs_itself() {
     let world = World::new().await;
     world.pool("broken", json!({})).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
+use onlay_api::MachineConfig;
 use onlay_api::machine_config_node::MachineConfigNode;
 use onlay_api::machine_config_pool::MachineConfigPool;
 
@@ -14,7 +15,31 @@ use super::health::Health;
 use super::stand::{Stand, stand};
 use super::target::{Images, PoolTarget, Target, name_of};
 use super::wait::WaitReason;
+use crate::change::refusal::{self, Refused};
 use crate::pools::{Labels, pool_of};
+
+/// Which changes of configuration nodes that run can take; each is looked at once.
+struct Changes<'a, 'c> {
+    configs: &'c BTreeMap<&'a str, &'a MachineConfig>,
+    known: BTreeMap<(&'a str, String), Result<(), WaitReason>>,
+}
+
+impl<'a> Changes<'a, '_> {
+    /// The target, if the node can get there from what it runs. What is not known any more stands in nobody's way.
+    fn allow(&mut self, state: &'a MachineConfigNode, target: Target) -> Result<Target, WaitReason> {
+        let running = state.status.as_ref().and_then(|status| status.config_version.as_ref()?.current.as_deref());
+        let Some(running) = running.filter(|running| *running != target.config) else { return Ok(target) };
+        let configs = self.configs;
+        let outcome = self.known.entry((running, target.config.clone())).or_insert_with(|| {
+            let (Some(old), Some(new)) = (configs.get(running), configs.get(target.config.as_str())) else {
+                return Ok(());
+            };
+            let refused = |why: Refused| WaitReason::Refused { config: target.config.clone(), why: why.to_string() };
+            refusal::check(&old.spec, &new.spec).map_err(refused)
+        });
+        outcome.clone().map(|()| target)
+    }
+}
 
 /// A pool with its target.
 #[derive(Debug)]
@@ -55,7 +80,8 @@ pub(super) struct Views<'a> {
 
 impl<'a> Views<'a> {
     pub(super) fn new(observed: &'a Observed<'a>, now: Timestamp) -> Self {
-        let configs = observed.configs.iter().map(|config| (name_of(&config.metadata), &**config)).collect();
+        let configs: BTreeMap<&str, &MachineConfig> =
+            observed.configs.iter().map(|config| (name_of(&config.metadata), &**config)).collect();
         let images = Images { configs: &configs, os_configs: observed.os_configs, os_builds: observed.os_builds };
         let pools: BTreeMap<&str, PoolView<'_>> = observed
             .pools
@@ -65,10 +91,14 @@ impl<'a> Views<'a> {
             .collect();
         let states: BTreeMap<&str, &MachineConfigNode> =
             observed.node_states.iter().map(|state| (name_of(&state.metadata), &**state)).collect();
+        let mut changes = Changes { configs: &configs, known: BTreeMap::new() };
         let nodes: Vec<NodeView<'_>> = observed
             .nodes
             .iter()
-            .map(|node| NodeView::new(node, observed.pools, &pools, states.get(name_of(&node.metadata)).copied(), now))
+            .map(|node| {
+                let state = states.get(name_of(&node.metadata)).copied();
+                NodeView::new(node, observed.pools, &pools, state, &mut changes, now)
+            })
             .collect();
         let grants =
             pools.values().flat_map(|pool| grants(pool, &nodes, observed.controller.node.as_deref())).collect();
@@ -82,6 +112,7 @@ impl<'a> NodeView<'a> {
         all_pools: &'a [Arc<MachineConfigPool>],
         pools: &BTreeMap<&'a str, PoolView<'a>>,
         state: Option<&'a MachineConfigNode>,
+        changes: &mut Changes<'a, '_>,
         now: Timestamp,
     ) -> Self {
         let own = state.filter(|state| owns(node, state) && state.metadata.deletion_timestamp.is_none());
@@ -95,7 +126,7 @@ impl<'a> NodeView<'a> {
         let view = pool.clone().and_then(|pool| pools.get(pool).ok_or(WaitReason::NoPool));
         let of_pool = view.and_then(|view| view.target.as_ref().map_err(Clone::clone));
         let target = match (&of_pool, own) {
-            (Ok(target), Some(state)) => target.for_node(state),
+            (Ok(target), Some(state)) => target.for_node(state).and_then(|target| changes.allow(state, target)),
             (Ok(_), None) => Err(WaitReason::NotMet),
             (Err(reason), _) => Err(reason.clone()),
         };

@@ -39,6 +39,13 @@ pub enum WaitReason {
         /// The image as written.
         image: String,
     },
+    /// The node cannot get from what it runs to its target; the text names the fields.
+    Refused {
+        /// Name of the configuration of the target.
+        config: String,
+        /// Which fields cannot change, and what to do.
+        why: String,
+    },
     /// The pool is paused.
     Paused,
     /// `maxUnavailable` cannot be read.
@@ -102,6 +109,7 @@ impl WaitReason {
             | Self::ImageFailed { .. }
             | Self::NotPinned { .. }
             | Self::MaxUnavailable(_)
+            | Self::Refused { .. }
             | Self::Failed(_)
             | Self::RolledBack(_) => true,
             Self::Drain(drain) => drain.late,
@@ -125,6 +133,7 @@ impl WaitReason {
             Self::Image { .. } => "ImageNotBuilt",
             Self::ImageFailed { .. } => "ImageBuildFailed",
             Self::NotPinned { .. } => "ImageNotPinned",
+            Self::Refused { .. } => "ChangeRefused",
             Self::Paused => "PoolPaused",
             Self::MaxUnavailable(_) => "InvalidMaxUnavailable",
             Self::Agent => "AgentHasNotBegun",
@@ -157,6 +166,7 @@ impl fmt::Display for WaitReason {
                 f,
                 "osImageURL {image} of {config} is not given by digest; write it as HOST[:PORT]/PATH@sha256:DIGEST"
             ),
+            Self::Refused { config, why } => write!(f, "keeps what it runs, and does not get {config}: {why}"),
             Self::Paused => f.write_str("the pool is paused"),
             Self::MaxUnavailable(given) => write!(
                 f,
