@@ -28,6 +28,8 @@ pub const BUILD_MANAGER: &str = "onlay-build";
 pub const ROLLOUT_MANAGER: &str = "onlay-rollout";
 /// Field manager that writes the rest of a MachineConfigNode's status.
 pub const AGENT_MANAGER: &str = "onlay-agent";
+/// Field manager of the status of MachineConfiguration.
+pub const POLICY_MANAGER: &str = "onlay-policy";
 
 /// Label on a MachineConfig: the role whose pools select it.
 pub const ROLE_LABEL: &str = "machineconfiguration.openshift.io/role";

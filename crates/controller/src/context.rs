@@ -3,10 +3,12 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use k8s_openapi::api::core::v1::{Node, NodeStatus, NodeSystemInfo};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
-use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig};
+use onlay_api::{
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
+};
 use serde::de::DeserializeOwned;
 
 use crate::mirror::Mirror;
@@ -44,6 +46,8 @@ pub struct Wakes {
     pub build: Wake,
     /// Wakes [`crate::rollout`].
     pub rollout: Wake,
+    /// Wakes [`crate::policy`].
+    pub policy: Wake,
 }
 
 /// What every reconciler shares.
@@ -60,7 +64,7 @@ pub struct Context {
     pub pools: Mirror<MachineConfigPool>,
     /// All MachineConfigs, those of users and the rendered ones.
     pub configs: Mirror<MachineConfig>,
-    /// All nodes, with no more of their status than the condition `Ready`.
+    /// All nodes, with no more of their status than the condition `Ready` and the version of the container runtime.
     pub nodes: Mirror<Node>,
     /// All MachineConfigNodes.
     pub node_states: Mirror<MachineConfigNode>,
@@ -68,21 +72,24 @@ pub struct Context {
     pub os_configs: Mirror<MachineOSConfig>,
     /// All MachineOSBuilds.
     pub os_builds: Mirror<MachineOSBuild>,
+    /// All MachineConfigurations, of which one is read.
+    pub configurations: Mirror<MachineConfiguration>,
 }
 
 impl Context {
     /// Begins to watch, and waits until every kind was listed once.
     pub async fn start(client: Client, config: Config) -> Self {
         let wakes = Wakes::default();
-        let Wakes { render, build, rollout } = wakes.clone();
+        let Wakes { render, build, rollout, policy } = wakes.clone();
         let context = Self {
             reporter: Reporter::new(client.clone(), "controller", &config.identity),
             pools: cluster(&client, keep, vec![render.clone(), build.clone(), rollout.clone()]),
             configs: cluster(&client, keep, vec![render, build.clone(), rollout.clone()]),
-            nodes: cluster(&client, only_what_is_read, vec![rollout.clone()]),
+            nodes: cluster(&client, only_what_is_read, vec![rollout.clone(), policy.clone()]),
             node_states: cluster(&client, keep, vec![rollout.clone()]),
             os_configs: cluster(&client, keep, vec![build.clone(), rollout.clone()]),
             os_builds: cluster(&client, keep, vec![build, rollout]),
+            configurations: cluster(&client, keep, vec![policy]),
             wakes,
             client,
             config,
@@ -98,6 +105,7 @@ impl Context {
         listed(&self.node_states).await;
         listed(&self.os_configs).await;
         listed(&self.os_builds).await;
+        listed(&self.configurations).await;
     }
 }
 
@@ -127,10 +135,15 @@ where
 pub fn keep<K>(_: &mut K) {}
 
 fn only_what_is_read(node: &mut Node) {
-    let mut conditions = node.status.take().and_then(|status| status.conditions).unwrap_or_default();
+    let status = node.status.take().unwrap_or_default();
+    let mut conditions = status.conditions.unwrap_or_default();
     conditions.retain(|condition| condition.type_ == "Ready");
     for condition in &mut conditions {
         condition.last_heartbeat_time = None;
     }
-    node.status = Some(NodeStatus { conditions: Some(conditions), ..NodeStatus::default() });
+    let node_info = status.node_info.map(|info| NodeSystemInfo {
+        container_runtime_version: info.container_runtime_version,
+        ..NodeSystemInfo::default()
+    });
+    node.status = Some(NodeStatus { conditions: Some(conditions), node_info, ..NodeStatus::default() });
 }

@@ -9,6 +9,7 @@ pub mod build;
 pub mod context;
 pub mod lease;
 pub mod mirror;
+pub mod policy;
 pub mod render;
 pub mod report;
 pub mod rollout;
@@ -86,6 +87,7 @@ pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallib
         never = render::run(Arc::clone(&context)) => never,
         never = build::run(Arc::clone(&context)) => never,
         never = rollout::run(Arc::clone(&context)) => never,
+        never = policy::run(Arc::clone(&context)) => never,
     }
 }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod drain;
+mod policy;
 mod render;
 mod rollout;
 mod world;

@@ -118,6 +118,12 @@ impl World {
         self.nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     }
 
+    /// Tells as the kubelet of a node does which container runtime it has.
+    pub async fn runtime(&self, node: &str, version: &str) {
+        let status = json!({"status": {"nodeInfo": {"containerRuntimeVersion": version}}});
+        self.nodes.patch_status(node, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+
     /// Writes as the agent of a node does: the node runs `current`, and its newest update is in this phase.
     pub async fn agent(&self, node: &str, current: &str, phase: Option<&str>) {
         let spec = self.states.get(node).await.unwrap().spec;
