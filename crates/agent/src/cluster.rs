@@ -5,7 +5,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
-use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigNodeStatus, names};
+use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_configuration::{self, NodeDisruptionPolicy};
+use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigNodeStatus, MachineConfiguration, names};
+use onlay_core::change::diff::State;
 use onlay_core::render::RenderError;
 use onlay_core::render::desired::{self, Desired};
 use serde_json::json;
@@ -47,6 +50,27 @@ pub enum Error {
     },
 }
 
+/// A rendered configuration, and everything that it asks for.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    spec: MachineConfigSpec,
+    /// What it asks for.
+    pub desired: Desired,
+}
+
+impl Configuration {
+    fn of(name: &str, object: MachineConfig) -> Result<Self, Error> {
+        let desired = desired::of(&object.spec)
+            .map_err(|source| Error::Configuration { name: name.to_owned(), source: Box::new(source) })?;
+        Ok(Self { spec: object.spec, desired })
+    }
+
+    /// The same beside an image.
+    pub fn state<'a>(&'a self, image: &'a str) -> State<'a> {
+        State { spec: &self.spec, desired: &self.desired, image: Some(image) }
+    }
+}
+
 /// The API server, for one node.
 #[derive(Clone)]
 pub struct Cluster {
@@ -78,13 +102,26 @@ impl Cluster {
         })
     }
 
-    /// Everything that a rendered configuration asks for.
-    pub async fn desired(&self, name: &str) -> Result<Desired, Error> {
+    /// A rendered configuration.
+    pub async fn configuration(&self, name: &str) -> Result<Configuration, Error> {
         let configs = Api::<MachineConfig>::all(self.client.clone());
-        let source = configs.get(name).await;
-        let config = source.map_err(|source| api("get machineconfig", name, source))?;
-        desired::of(&config.spec)
-            .map_err(|source| Error::Configuration { name: name.to_owned(), source: Box::new(source) })
+        let found = configs.get(name).await.map_err(|source| api("get machineconfig", name, source))?;
+        Configuration::of(name, found)
+    }
+
+    /// A rendered configuration; none if it is gone.
+    pub async fn find_configuration(&self, name: &str) -> Result<Option<Configuration>, Error> {
+        let configs = Api::<MachineConfig>::all(self.client.clone());
+        let found = configs.get_opt(name).await.map_err(|source| api("get machineconfig", name, source))?;
+        found.map(|found| Configuration::of(name, found)).transpose()
+    }
+
+    /// What people want changes to cost; none if they have not said anything.
+    pub async fn disruption_policy(&self) -> Result<Option<NodeDisruptionPolicy>, Error> {
+        let configurations = Api::<MachineConfiguration>::all(self.client.clone());
+        let found = configurations.get_opt(machine_configuration::NAME).await;
+        let found = found.map_err(|source| api("get machineconfiguration", machine_configuration::NAME, source))?;
+        Ok(found.and_then(|found| found.spec.node_disruption_policy))
     }
 
     /// The docker config of a derived pull secret.

@@ -1,11 +1,13 @@
 //! One turn of the agent: observe, decide, tell, do one step.
 
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Configuration};
 use crate::credentials;
 use crate::machine::{self, Machine, Order, Sight};
 use jiff::Timestamp;
 use onlay_api::machine_config_node::Deployment;
 use onlay_api::{MachineConfigNode, MachineConfigNodeStatus};
+use onlay_core::change::diff::between;
+use onlay_core::change::disruption::{Disruption, Rebuild, assess, in_force};
 use onlay_core::node::report::{self, Facts};
 use onlay_core::node::{Decision, Journal, Step, Target, decide};
 use std::sync::Arc;
@@ -197,33 +199,51 @@ impl Turns {
             Decision::Wait(_) | Decision::Stop(_) => return Ok(Next::Change),
             Decision::Begin(journal) => tokio::task::spawn_blocking(move || machine.write_journal(&journal)).await??,
             Decision::Rename(journal) => {
-                let desired = self.cluster.desired(&journal.target.config).await?;
-                tokio::task::spawn_blocking(move || machine.rename(&journal, &desired)).await??;
+                let wanted = self.cluster.configuration(&journal.target.config).await?;
+                tokio::task::spawn_blocking(move || machine.rename(&journal, &wanted.desired)).await??;
+            }
+            Decision::GoBack(journal) => {
+                tokio::task::spawn_blocking(move || machine.go_back(&journal, Timestamp::now())).await??;
             }
             Decision::Undo(journal) => tokio::task::spawn_blocking(move || machine.undo(&journal, &booted)).await??,
             Decision::Accept => tokio::task::spawn_blocking(move || machine.accept()).await??,
             Decision::NoteWentBack => tokio::task::spawn_blocking(move || machine.note_went_back()).await??,
-            Decision::Do(step, journal) => return self.step(step, journal).await,
+            Decision::Do(step, journal) => return self.try_step(sight, step, journal).await,
         }
         Ok(Next::Now)
     }
 
+    /// Does a step. What comes of a change of the running system is counted if it is not well.
+    async fn try_step(&self, sight: &Sight, step: Step, journal: Journal) -> Result<Next, Error> {
+        let counts = journal.is_live() && matches!(step, Step::Services | Step::Verify);
+        let outcome = self.step(sight, step, journal.clone()).await;
+        if let (true, Err(error)) = (counts, &outcome) {
+            self.machine.write_journal(&journal.failed(with_causes(error)))?;
+        }
+        outcome
+    }
+
     /// Does a step, and marks it done.
-    async fn step(&self, step: Step, journal: Journal) -> Result<Next, Error> {
+    async fn step(&self, sight: &Sight, step: Step, journal: Journal) -> Result<Next, Error> {
         tracing::info!(%step, target = %journal.target, "begins");
         let machine = Arc::clone(&self.machine);
         let mut done = Journal { done: Some(step), ..journal.clone() };
         match step {
             Step::Stage => {
-                let desired = self.cluster.desired(&journal.target.config).await?;
+                let configuration = self.cluster.configuration(&journal.target.config).await?;
+                let change = self.change(sight, &journal.target, &configuration).await?;
                 let credentials = self.credentials().await?;
                 let machine = Arc::clone(&machine);
-                let staged = move || machine.stage(&journal, &desired, &credentials);
+                let staged = move || machine.stage(&journal, &configuration.desired, &change, &credentials);
                 done = tokio::task::spawn_blocking(staged).await??;
             }
             Step::Converge => {
                 let machine = Arc::clone(&machine);
                 tokio::task::spawn_blocking(move || machine.converge(&journal)).await??;
+            }
+            Step::Services => {
+                let machine = Arc::clone(&machine);
+                tokio::task::spawn_blocking(move || machine.tell(&journal.services)).await??;
             }
             Step::Unlock => machine.unlock()?,
             Step::Reboot => {
@@ -238,6 +258,21 @@ impl Turns {
         }
         tokio::task::spawn_blocking(move || machine.write_journal(&done)).await??;
         Ok(Next::Now)
+    }
+
+    /// What getting from what the node runs to the target costs, by the cluster's node disruption policy. A node whose
+    /// configuration is not known any more reboots.
+    async fn change(&self, sight: &Sight, target: &Target, wanted: &Configuration) -> Result<Disruption, Error> {
+        let Some(running) = &sight.observed.running else { return Ok(Disruption::Reboot) };
+        let Some(before) = self.cluster.find_configuration(&running.config).await? else {
+            tracing::warn!(config = running.config, "the configuration that runs is gone; the node will reboot");
+            return Ok(Disruption::Reboot);
+        };
+        let machine = Arc::clone(&self.machine);
+        let host = tokio::task::spawn_blocking(move || machine.host_units()).await??;
+        let policies = in_force(self.cluster.disruption_policy().await?.as_ref(), &host);
+        let diff = between(before.state(&running.image), wanted.state(&target.image));
+        Ok(assess(&diff, &policies, &host, Rebuild::NotLayered).total)
     }
 
     /// The node's own credentials, and those of its pool.

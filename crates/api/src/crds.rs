@@ -32,16 +32,6 @@ pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
     Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?, configuration()?])
 }
 
-/// The definitions of all kinds that are read, those among them that no cluster serves yet.
-///
-/// # Errors
-/// Names the kind whose type does not give a structural schema.
-pub fn readable() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
-    let mut all = crds()?;
-    all.push(configuration()?);
-    Ok(all)
-}
-
 fn pool() -> Result<CustomResourceDefinition, SchemaError> {
     let columns = [
         column("Config", "string", ".status.configuration.name"),

@@ -15,7 +15,7 @@ pub mod reference;
 mod schema;
 
 pub use conditions::{Condition, ConditionStatus, PoolCondition};
-pub use crds::{SchemaError, crds, readable};
+pub use crds::{SchemaError, crds};
 pub use machine_config::{MachineConfig, MachineConfigSpec};
 pub use machine_config_node::{
     MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus, Needs, Permit, UpdatePhase,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::command::{self, Run};
 
 /// What is asked of each unit.
-const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,Result,NRestarts,ActiveEnterTimestampMonotonic";
+const PROPERTIES: &str =
+    "--property=Id,LoadState,ActiveState,SubState,Result,NRestarts,CanReload,ActiveEnterTimestampMonotonic";
 /// States in which a unit is not well; what systemd does not know of them (`auto-restart-queued` is of version 254) it ignores.
 const UNWELL_STATES: &str = "--state=failed,auto-restart,auto-restart-queued";
 const RESTARTING: [&str; 2] = ["auto-restart", "auto-restart-queued"];
@@ -35,6 +36,8 @@ pub struct UnitState {
     pub result: String,
     /// How often systemd started it again by itself since it was last started by somebody; 0 for kinds that it does not restart.
     pub restarts: u32,
+    /// Whether it can be told to read its configuration again.
+    pub can_reload: bool,
     /// Time from the boot until it became active the last time; zero if it never was.
     pub active_since: Duration,
 }
@@ -87,6 +90,26 @@ pub fn all_unwell(run: &dyn Run) -> Result<Vec<String>, command::Error> {
     Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
+/// Makes systemd read its units again.
+pub fn daemon_reload(run: &dyn Run) -> Result<(), command::Error> {
+    run.output(&["systemctl", "daemon-reload"]).map(drop)
+}
+
+/// Makes a running unit read its configuration again.
+pub fn reload(run: &dyn Run, unit: &str) -> Result<(), command::Error> {
+    run.output(&["systemctl", "reload", "--", unit]).map(drop)
+}
+
+/// Starts a unit anew, whether or not it runs.
+pub fn restart(run: &dyn Run, unit: &str) -> Result<(), command::Error> {
+    run.output(&["systemctl", "restart", "--", unit]).map(drop)
+}
+
+/// Stops a unit.
+pub fn stop(run: &dyn Run, unit: &str) -> Result<(), command::Error> {
+    run.output(&["systemctl", "stop", "--", unit]).map(drop)
+}
+
 /// Reads `systemctl show`: blocks of `KEY=VALUE` lines, one block a unit, an empty line between them.
 pub fn parse_show(text: &str) -> Vec<UnitState> {
     let state = |block: &str| {
@@ -101,6 +124,7 @@ pub fn parse_show(text: &str) -> Vec<UnitState> {
             sub: value("SubState"),
             result: value("Result"),
             restarts: value("NRestarts").parse().unwrap_or_default(),
+            can_reload: value("CanReload") == "yes",
             active_since: Duration::from_micros(value("ActiveEnterTimestampMonotonic").parse().unwrap_or_default()),
         }
     };

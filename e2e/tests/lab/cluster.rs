@@ -52,6 +52,7 @@ impl Cluster {
 
     async fn clean_up(&self) -> Result<(), TimedOut> {
         self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
+        self.kubectl(&["delete", "machineconfigurations.operator.openshift.io", "--all"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
             self.leave_custom_pools(node).await;

@@ -6,6 +6,7 @@ mod bad_input;
 mod changes;
 mod clean_up;
 mod cluster;
+mod disruption;
 mod faults;
 mod page;
 mod pause;

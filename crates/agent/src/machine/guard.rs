@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use onlay_host::root::Access;
 use onlay_host::state::{GuardReport, GuardSettings, Quarantine, Quarantined};
-use onlay_host::{converge, guard_unit};
+use onlay_host::{converge, guard_unit, systemd};
 
 use super::steps::check;
 use super::{Error, JournalFile, Machine};
@@ -30,7 +30,7 @@ impl Machine {
             changed |= !outcome.changed.is_empty();
         }
         if changed {
-            self.run.output(&["systemctl", "daemon-reload"])?;
+            systemd::daemon_reload(self.run.as_ref())?;
         }
         Ok(())
     }

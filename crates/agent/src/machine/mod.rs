@@ -3,6 +3,7 @@
 //! Everything here blocks; the loop calls it from a thread of its own. The machine's root is mounted into the agent's pod.
 
 mod guard;
+mod live;
 mod steps;
 #[cfg(test)]
 mod tests;

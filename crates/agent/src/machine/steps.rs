@@ -1,7 +1,10 @@
 //! The steps of an update. Each may be done twice: a step that was cut off before it was marked is done again.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 use onlay_api::Needs;
+use onlay_core::change::disruption::Disruption;
 use onlay_core::node::{Journal, Step, kargs};
 use onlay_core::render::desired::Desired;
 use onlay_host::converge::{Problem, Reach, Site, converge, look, refusals};
@@ -11,6 +14,7 @@ use onlay_host::root::{Access, Root};
 use onlay_host::state::{Adopted, Confirmed, GuardReport};
 use onlay_host::{disk, systemd};
 
+use super::live::NEXT;
 use super::{AUTHFILE, Error, JournalFile, Machine, WORD, digest_of};
 use crate::record;
 
@@ -18,8 +22,15 @@ use crate::record;
 const SPACE: [(&str, u64); 2] = [("/boot", 64 << 20), ("/sysroot", 512 << 20)];
 
 impl Machine {
-    /// Prepares the target without disturbing pods, and says in the journal what applying it takes.
-    pub fn stage(&self, journal: &Journal, desired: &Desired, credentials: &str) -> Result<Journal, Error> {
+    /// Prepares the target without disturbing pods, and says in the journal what applying it takes. `change` is what the
+    /// difference between the configurations costs.
+    pub fn stage(
+        &self,
+        journal: &Journal,
+        desired: &Desired,
+        change: &Disruption,
+        credentials: &str,
+    ) -> Result<Journal, Error> {
         record::keep(desired, self.state.contents())?;
         let new = record::of(&journal.target.config, &journal.target.image, desired);
         let old = self.state.record(&journal.from)?.unwrap_or_default();
@@ -27,6 +38,10 @@ impl Machine {
         if new.asks_the_same_as(&old) {
             journal.needs = Needs::None;
             return Ok(journal);
+        }
+        let same_system = old.digest() == new.digest() && old.kernel_arguments == new.kernel_arguments;
+        if same_system && *change != Disruption::Reboot {
+            return self.stage_live(journal, &new, change);
         }
         let id = self.stage_image(&journal.from, &old, &new, credentials)?;
         let image = self.image_of(&id)?;
@@ -69,10 +84,13 @@ impl Machine {
         Ok(self.state.forget::<JournalFile>()?)
     }
 
-    /// Makes the running system's files equal to the record of the staged deployment.
+    /// Makes the running system's files equal to the record of the staged deployment, or of the changed system.
     pub fn converge(&self, journal: &Journal) -> Result<(), Error> {
         let id = journal.deployment.as_deref().unwrap_or_default();
         let record = self.state.record(id)?.ok_or_else(|| Error::NoRecord { id: id.to_owned() })?;
+        if journal.is_live() {
+            return check("write files and units", &converge(self.site(), &record)?.failed);
+        }
         let image = self.image_of(id)?;
         check("write files and units", &converge(Site { image: &image, ..self.site() }, &record)?.failed)
     }
@@ -88,11 +106,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Shows that the booted system is what the record says, gives the guard the word, and ends the update.
+    /// Shows that the system is what the record says, gives the guard the word, and ends the update.
     pub fn verify(&self, journal: &Journal) -> Result<(), Error> {
+        if journal.is_live() {
+            return self.verify_live(journal);
+        }
         let id = journal.deployment.as_deref().unwrap_or_default();
         let record = self.state.record(id)?.ok_or_else(|| Error::NoRecord { id: id.to_owned() })?;
-        self.check_well(id, &record)?;
+        self.check_well(id, &record, &[])?;
         self.vouch(id, record.digest())?;
         if let Err(error) = self.prune(id) {
             // The node is well; what is too much on its disk goes with the next update.
@@ -109,12 +130,13 @@ impl Machine {
             Some(record) => record,
             None => self.record_as_found(booted)?,
         };
-        self.check_well(&booted.id, &record)?;
+        self.check_well(&booted.id, &record, &[])?;
         self.vouch(&booted.id, record.digest())
     }
 
-    /// Compares the booted system with its record: image, files, units, and that no unit the record enables has failed.
-    fn check_well(&self, id: &str, record: &Record) -> Result<(), Error> {
+    /// Compares the booted system with its record: image, files, units, and that no unit the record enables, and none of
+    /// `told`, has failed.
+    pub(super) fn check_well(&self, id: &str, record: &Record, told: &[&str]) -> Result<(), Error> {
         let status = self.backend.status()?;
         let booted = status.find(id).ok_or(Error::NotBooted)?;
         let found = booted.digest.as_deref().unwrap_or_default();
@@ -125,8 +147,8 @@ impl Machine {
         let outcome = look(self.site(), record)?;
         let differs = |what| Problem { what, reason: "is not as the configuration says".to_owned() };
         let mut problems: Vec<_> = outcome.failed.into_iter().chain(outcome.changed.into_iter().map(differs)).collect();
-        let enabled: Vec<&str> = record.tree.enabled_units().collect();
-        for unit in systemd::unwell(self.run.as_ref(), &enabled)? {
+        let watched: BTreeSet<&str> = record.tree.enabled_units().chain(told.iter().copied()).collect();
+        for unit in systemd::unwell(self.run.as_ref(), &watched.into_iter().collect::<Vec<_>>())? {
             let reason = format!("has {}; `journalctl -u {}` on the node says why", unit.state, unit.unit);
             problems.push(Problem { what: unit.unit, reason });
         }
@@ -135,17 +157,26 @@ impl Machine {
 
     /// Undoes an update that has not been unlocked: its deployment is dropped, and the running system's files come back.
     pub fn undo(&self, journal: &Journal, booted: &str) -> Result<(), Error> {
+        if journal.is_live() {
+            return self.undo_live(journal, booted);
+        }
         self.backend.discard()?;
         if journal.done >= Some(Step::Converge)
             && let Some(record) = self.state.record(booted)?
         {
             check("bring back files and units", &converge(self.site(), &record)?.failed)?;
         }
-        Ok(self.state.forget::<JournalFile>()?)
+        self.forget_journal()
+    }
+
+    /// The update is over.
+    pub(super) fn forget_journal(&self) -> Result<(), Error> {
+        self.state.forget::<JournalFile>()?;
+        Ok(self.state.forget_record(NEXT)?)
     }
 
     /// The agent's word that a deployment is well.
-    fn vouch(&self, id: &str, digest: &str) -> Result<(), Error> {
+    pub(super) fn vouch(&self, id: &str, digest: &str) -> Result<(), Error> {
         let confirmed = Confirmed { id: id.to_owned(), digest: digest.to_owned() };
         self.state.save(&confirmed)?;
         self.say_again(&confirmed)?;

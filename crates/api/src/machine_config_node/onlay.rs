@@ -132,6 +132,12 @@ pub enum Needs {
     Unknown,
     /// Nothing: only names differ.
     None,
+    /// Files of the running system are written, and nothing is told about it.
+    Write,
+    /// Units are reloaded or restarted after files were written.
+    Services,
+    /// The same, after pods have left the node.
+    Drain,
     /// A reboot.
     Reboot,
 }

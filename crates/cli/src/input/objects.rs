@@ -275,7 +275,7 @@ fn make_schemas() -> Result<Schemas, String> {
         "name": {"type": "string"}, "labels": texts, "annotations": texts,
     }});
     let mut schemas = Schemas::new();
-    for crd in onlay_api::readable().map_err(|error| error.to_string())? {
+    for crd in onlay_api::crds().map_err(|error| error.to_string())? {
         let version = crd.spec.versions.into_iter().find(|version| version.name == names::VERSION);
         let Some(schema) = version.and_then(|version| version.schema?.open_api_v3_schema) else { continue };
         let mut schema = serde_json::to_value(schema).map_err(|error| error.to_string())?;

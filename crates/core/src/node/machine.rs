@@ -3,11 +3,13 @@
 //! The journal says what was done for the target, and in which boot. The journal is written before the first step and after
 //! each one; a step that was done but not marked is done again, so every step is idempotent.
 
+use crate::change::disruption;
 use onlay_api::{Needs, Permit};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How often a deployment that was unlocked may fail to become the booted one before the node asks for help.
+/// How often a deployment that was unlocked may fail to become the booted one before the node asks for help, and how often
+/// a change of the running system may turn out not to be well before the node goes back from it.
 pub const MAX_ATTEMPTS: u32 = 2;
 
 /// What a node shall run: a rendered configuration on an image.
@@ -30,9 +32,12 @@ impl fmt::Display for Target {
 pub enum Step {
     /// Write the record and stage its deployment, locked. Undone by discarding the deployment.
     Stage,
-    /// Make the running system's /etc equal to the new record, so that the shutdown merges it into the new deployment.
-    /// Undone by making it equal to the running deployment's record.
+    /// Make the running system's files equal to the new record: for a reboot, so that the shutdown merges /etc into the new
+    /// deployment. Undone by making them equal to the running deployment's record.
     Converge,
+    /// Without a reboot: tell systemd and the units that the policy names about what changed. Undone by telling them again,
+    /// once the files are back.
+    Services,
     /// Let the next shutdown make the staged deployment the one that boots. Undone by locking it again.
     Unlock,
     /// Reboot.
@@ -46,6 +51,7 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Stage => "stage",
             Self::Converge => "converge",
+            Self::Services => "services",
             Self::Unlock => "unlock",
             Self::Reboot => "reboot",
             Self::Verify => "verify",
@@ -69,19 +75,46 @@ pub struct Journal {
     /// What applying the target takes; known once it is staged.
     #[serde(default)]
     pub needs: Needs,
-    /// The deployment that was staged for the target.
+    /// What systemd and units are told after the change of the running system, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<disruption::Step>,
+    /// The deployment that was staged for the target. Without a reboot: the name of the record that waits to be the booted
+    /// deployment's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
-    /// How often the target was unlocked and the old system came up all the same.
+    /// How often the target was unlocked and the old system came up all the same, or the changed system was not well.
     #[serde(default)]
     pub attempts: u32,
+    /// Why the changed system was not well, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 impl Journal {
     /// The journal of an update that begins.
     pub fn begin(target: Target, boot: &Boot) -> Self {
         let (from, boot_id) = (boot.deployment.clone(), boot.id.clone());
-        Self { target, from, boot_id, done: None, needs: Needs::Unknown, deployment: None, attempts: 0 }
+        Self {
+            target,
+            from,
+            boot_id,
+            done: None,
+            needs: Needs::Unknown,
+            services: Vec::new(),
+            deployment: None,
+            attempts: 0,
+            failure: None,
+        }
+    }
+
+    /// Whether the running system is changed, and nothing is booted.
+    pub fn is_live(&self) -> bool {
+        matches!(self.needs, Needs::Write | Needs::Services | Needs::Drain)
+    }
+
+    /// The same update after a try whose result was not well.
+    pub fn failed(&self, why: String) -> Self {
+        Self { attempts: self.attempts.saturating_add(1), failure: Some(why), ..self.clone() }
     }
 
     /// Whether the permit to disrupt was used: the node is out of service, and goes on without asking again.
@@ -96,8 +129,8 @@ impl Journal {
 
     /// The same update from its beginning, in another boot.
     pub fn again(&self, boot: &Boot) -> Self {
-        let attempts = self.attempts + u32::from(self.is_unlocked());
-        Self { attempts, ..Self::begin(self.target.clone(), boot) }
+        let attempts = self.attempts.saturating_add(u32::from(self.is_unlocked()));
+        Self { attempts, failure: self.failure.clone(), ..Self::begin(self.target.clone(), boot) }
     }
 }
 
@@ -151,7 +184,7 @@ impl fmt::Display for Wait {
         f.write_str(match self {
             Self::Target => "waiting for the controller to name the image",
             Self::PermitToStage => "waiting for the permit to stage",
-            Self::PermitToDisrupt => "staged; waiting for the permit to reboot",
+            Self::PermitToDisrupt => "staged; waiting for its turn",
         })
     }
 }
@@ -218,6 +251,8 @@ pub enum Decision {
     Do(Step, Journal),
     /// Undo what the journal says was done, and forget it: the target has changed.
     Undo(Journal),
+    /// The running system was changed and is not well: quarantine the target, then undo what the journal says was done.
+    GoBack(Journal),
     /// A system runs that nobody found well and that no update explains: somebody chose it. Look whether it is well.
     Accept,
     /// Write down that the guard went back: quarantine the pair, forget the journal.
@@ -256,6 +291,9 @@ fn go_on(observed: &Observed, journal: &Journal) -> Decision {
     if observed.target.as_ref() != Some(&journal.target) && !journal.is_unlocked() {
         return Decision::Undo(journal.clone());
     }
+    if journal.is_live() && journal.done.is_some() {
+        return go_on_live(observed, journal);
+    }
     let gone = observed.staged.is_none() || observed.staged != journal.deployment;
     match journal.done {
         None if observed.permit == Permit::Hold => Decision::Wait(Wait::PermitToStage),
@@ -264,8 +302,23 @@ fn go_on(observed: &Observed, journal: &Journal) -> Decision {
         Some(_) if gone && !journal.is_unlocked() => Decision::Begin(journal.again(&observed.boot)),
         Some(Step::Stage) if observed.permit < Permit::Disrupt => Decision::Wait(Wait::PermitToDisrupt),
         Some(Step::Stage) => Decision::Do(Step::Converge, journal.clone()),
-        Some(Step::Converge) => Decision::Do(Step::Unlock, journal.clone()),
+        Some(Step::Converge | Step::Services) => Decision::Do(Step::Unlock, journal.clone()),
         Some(Step::Unlock | Step::Reboot | Step::Verify) => Decision::Do(Step::Reboot, journal.clone()),
+    }
+}
+
+/// The next step of a change of the running system. Files that nothing is told about need no permit to disrupt.
+fn go_on_live(observed: &Observed, journal: &Journal) -> Decision {
+    let needed = if journal.needs == Needs::Write { Permit::Stage } else { Permit::Disrupt };
+    match journal.done {
+        _ if journal.attempts >= MAX_ATTEMPTS => Decision::GoBack(journal.clone()),
+        Some(Step::Converge) => Decision::Do(Step::Services, journal.clone()),
+        Some(Step::Services | Step::Unlock | Step::Reboot | Step::Verify) => {
+            Decision::Do(Step::Verify, journal.clone())
+        }
+        None | Some(Step::Stage) if observed.permit == Permit::Hold => Decision::Wait(Wait::PermitToStage),
+        None | Some(Step::Stage) if observed.permit < needed => Decision::Wait(Wait::PermitToDisrupt),
+        None | Some(Step::Stage) => Decision::Do(Step::Converge, journal.clone()),
     }
 }
 
@@ -281,7 +334,7 @@ fn after_reboot(observed: &Observed, journal: &Journal) -> Decision {
     if observed.target.as_ref() != Some(&journal.target) {
         return Decision::Undo(journal.clone());
     }
-    if *booted != journal.from {
+    if *booted != journal.from && !journal.is_live() {
         return Decision::Stop(Trouble::OtherBooted { deployment: booted.clone() });
     }
     if observed.quarantined.is_some() {

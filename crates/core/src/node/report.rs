@@ -98,7 +98,7 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
         })
     };
     let of = |journal: &Journal, phase, step: Step| {
-        make(&journal.target, phase, journal.needs, &step.to_string(), String::new())
+        make(&journal.target, phase, journal.needs, &step.to_string(), services(journal))
     };
     match facts.decision {
         Decision::Rest => {
@@ -108,7 +108,9 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
         }
         Decision::Wait(wait) => match &facts.observed.journal {
             Some(journal) if journal.done.is_some() => {
-                make(&journal.target, UpdatePhase::Staged, journal.needs, "stage", wait.to_string())
+                let then = services(journal);
+                let message = if then.is_empty() { wait.to_string() } else { format!("{wait}; then: {then}") };
+                make(&journal.target, UpdatePhase::Staged, journal.needs, "stage", message)
             }
             Some(journal) => make(&journal.target, UpdatePhase::Preparing, journal.needs, "", wait.to_string()),
             None => before.cloned(),
@@ -123,14 +125,19 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
         Decision::Begin(journal) => of(journal, UpdatePhase::Preparing, Step::Stage),
         Decision::Rename(journal) => of(journal, UpdatePhase::Applying, Step::Stage),
         Decision::Do(step, journal) => of(journal, phase_of(*step), *step),
-        Decision::Undo(_) | Decision::Accept | Decision::NoteWentBack => before.cloned(),
+        Decision::Undo(_) | Decision::GoBack(_) | Decision::Accept | Decision::NoteWentBack => before.cloned(),
     }
+}
+
+/// What a change of the running system ends with, in words.
+fn services(journal: &Journal) -> String {
+    journal.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn phase_of(step: Step) -> UpdatePhase {
     match step {
         Step::Stage => UpdatePhase::Preparing,
-        Step::Converge | Step::Unlock => UpdatePhase::Applying,
+        Step::Converge | Step::Services | Step::Unlock => UpdatePhase::Applying,
         Step::Reboot => UpdatePhase::Rebooting,
         Step::Verify => UpdatePhase::Verifying,
     }
@@ -143,17 +150,17 @@ fn set_conditions(status: &mut MachineConfigNodeStatus, update: Option<&Update>,
     let reached = |least| phase.is_some_and(|phase| under_way(phase) && phase >= least);
     let updated = matches!(facts.decision, Decision::Rest);
     let degraded = facts.failure.is_some() || matches!(facts.decision, Decision::Stop(_));
-    let rebooted = reached(UpdatePhase::Verifying);
+    let (verifying, image) = (reached(UpdatePhase::Verifying), update.is_some_and(|each| each.needs == Needs::Reboot));
     let truths = [
         (Type::UpdatePrepared, reached(UpdatePhase::Staged)),
-        (Type::ImagePulledFromRegistry, reached(UpdatePhase::Staged)),
-        (Type::OSImageStaged, reached(UpdatePhase::Staged) && !rebooted),
+        (Type::ImagePulledFromRegistry, image && reached(UpdatePhase::Staged)),
+        (Type::OSImageStaged, image && reached(UpdatePhase::Staged) && !verifying),
         (Type::AppliedFiles, reached(UpdatePhase::Rebooting)),
-        (Type::AppliedOSImage, reached(UpdatePhase::Rebooting)),
+        (Type::AppliedOSImage, image && reached(UpdatePhase::Rebooting)),
         (Type::AppliedFilesAndOS, reached(UpdatePhase::Rebooting)),
         (Type::UpdateExecuted, reached(UpdatePhase::Rebooting)),
-        (Type::RebootedNode, rebooted),
-        (Type::UpdatePostActionComplete, rebooted),
+        (Type::RebootedNode, image && verifying),
+        (Type::UpdatePostActionComplete, verifying),
         (Type::UpdateComplete, false),
         (Type::Resumed, false),
         (Type::Updated, updated),

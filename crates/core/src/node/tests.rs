@@ -4,7 +4,9 @@ mod laws;
 
 use super::machine::*;
 use super::{kargs, report};
+use crate::change::disruption;
 use jiff::Timestamp;
+use onlay_api::conditions::ConditionStatus;
 use onlay_api::machine_config_node::UpdatePhase;
 use onlay_api::{MachineConfigNodeStatus, Needs, Permit};
 use rstest::rstest;
@@ -37,6 +39,12 @@ fn journal(done: Option<Step>) -> Journal {
     let deployment = done.map(|_| "new".to_owned());
     let needs = if done.is_some() { Needs::Reboot } else { Needs::Unknown };
     Journal { done, needs, deployment, ..Journal::begin(target("new"), &boot("1", "old")) }
+}
+
+/// The journal of a change of the running system.
+fn live(needs: Needs, done: Step) -> Journal {
+    let services = vec![disruption::Step::Restart("chronyd.service".into())];
+    Journal { needs, services, deployment: Some("next".into()), ..journal(Some(done)) }
 }
 
 fn at(done: Step) -> Observed {
@@ -135,6 +143,57 @@ fn only_names_that_differ_need_no_reboot() {
     let journal = Journal { needs: Needs::None, deployment: None, ..journal(Some(Step::Stage)) };
     let observed = Observed { permit: Permit::Stage, journal: Some(journal.clone()), ..node() };
     assert_eq!(decide(&observed), Decision::Rename(journal));
+}
+
+#[rstest]
+#[case::files_alone_need_no_permit_to_disrupt(Needs::Write, Step::Stage, Permit::Stage, Some(Step::Converge))]
+#[case::but_a_paused_pool_holds_them(Needs::Write, Step::Stage, Permit::Hold, None)]
+#[case::services_wait_for_their_turn(Needs::Services, Step::Stage, Permit::Stage, None)]
+#[case::then_files_are_written(Needs::Services, Step::Stage, Permit::Disrupt, Some(Step::Converge))]
+#[case::then_units_are_told(Needs::Services, Step::Converge, Permit::Disrupt, Some(Step::Services))]
+#[case::then_the_system_is_looked_at(Needs::Services, Step::Services, Permit::Disrupt, Some(Step::Verify))]
+#[case::past_the_permit_nothing_holds_them(Needs::Drain, Step::Converge, Permit::Hold, Some(Step::Services))]
+fn a_change_of_the_running_system(
+    #[case] needs: Needs,
+    #[case] done: Step,
+    #[case] permit: Permit,
+    #[case] expected: Option<Step>,
+) {
+    let journal = live(needs, done);
+    let decision = decide(&Observed { permit, journal: Some(journal.clone()), ..node() });
+    match expected {
+        Some(step) => assert_eq!(decision, Decision::Do(step, journal)),
+        None => assert!(matches!(decision, Decision::Wait(_)), "{decision:?}"),
+    }
+}
+
+#[rstest]
+#[case::once_it_is_tried_again(1, false)]
+#[case::twice_the_node_goes_back(MAX_ATTEMPTS, true)]
+fn a_changed_system_that_is_not_well(#[case] attempts: u32, #[case] goes_back: bool) {
+    let journal = Journal { attempts, failure: Some("it fails".into()), ..live(Needs::Services, Step::Converge) };
+    let decision = decide(&Observed { journal: Some(journal.clone()), ..node() });
+    let expected = if goes_back { Decision::GoBack(journal) } else { Decision::Do(Step::Services, journal) };
+    assert_eq!(decision, expected);
+}
+
+#[rstest]
+#[case::to_the_same_system(boot("2", "old"), Journal { boot_id: "2".into(), ..journal(None) })]
+#[case::to_another_one(boot("2", "third"), Journal { boot_id: "2".into(), from: "third".into(), ..journal(None) })]
+fn a_reboot_in_a_change_of_the_running_system_begins_it_again(#[case] boot: Boot, #[case] again: Journal) {
+    let journal = Some(live(Needs::Services, Step::Converge));
+    assert_eq!(decide(&Observed { boot, journal, ..node() }), Decision::Begin(again));
+}
+
+#[test]
+fn a_change_of_the_running_system_is_told_without_image_and_reboot() {
+    let journal = Some(live(Needs::Services, Step::Services));
+    let status = reported(&Observed { journal, ..node() }, None);
+    let told =
+        |kind: &str| status.conditions.iter().any(|each| each.type_ == kind && each.status == ConditionStatus::True);
+    assert_eq!((told("AppliedFiles"), told("AppliedOSImage"), told("RebootedNode")), (true, false, false));
+    let update = status.onlay.unwrap().update.unwrap();
+    assert_eq!((update.phase, update.message.as_str()), (UpdatePhase::Verifying, "restart chronyd.service"));
 }
 
 #[rstest]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use onlay_api::conditions as api_conditions;
 use onlay_api::conditions::NodeConditionType;
 use onlay_api::machine_config_node::{
-    MachineConfigNodeSpec, Permit, SpecConfigImage, SpecConfigVersion, SpecOnlay, UpdatePhase,
+    MachineConfigNodeSpec, Needs, Permit, SpecConfigImage, SpecConfigVersion, SpecOnlay, UpdatePhase,
 };
 use onlay_api::names::{
     CURRENT_CONFIG_ANNOTATION, CURRENT_IMAGE_ANNOTATION, DESIRED_CONFIG_ANNOTATION, DESIRED_IMAGE_ANNOTATION,
@@ -115,8 +115,12 @@ fn course(view: &NodeView<'_>, views: &Views<'_>, now: Timestamp) -> Course {
     }
 }
 
-/// The way out of service: cordon, drain, then the permit.
+/// The way out of service: cordon, drain, then the permit. A node whose pods stay gets the permit at once.
 fn leaving(view: &NodeView<'_>, views: &Views<'_>, target: &Target, now: Timestamp) -> Course {
+    if keeps_pods(view) {
+        let reason = Some(WaitReason::Update(UpdatePhase::Staged));
+        return Course::new(Some(spec(view, target, Permit::Disrupt)), Scheduling::Keep, reason);
+    }
     let staged = Some(spec(view, target, Permit::Stage));
     let waiting = |drain| Some(WaitReason::Drain(drain));
     if !view.health.unschedulable {
@@ -140,6 +144,12 @@ fn leaving(view: &NodeView<'_>, views: &Views<'_>, target: &Target, now: Timesta
             Course { draining: true, evict, again, ..course }
         }
     }
+}
+
+/// Whether the node's pods stay while it is updated.
+fn keeps_pods(view: &NodeView<'_>) -> bool {
+    let update = view.state.and_then(|state| state.status.as_ref()?.onlay.as_ref()?.update.as_ref());
+    update.is_some_and(|update| update.needs == Needs::Services)
 }
 
 /// The controller's pod, if no other node could take it.
@@ -256,6 +266,9 @@ fn notes(view: &NodeView<'_>, decision: &NodeDecision) -> Vec<Note> {
         && old.onlay.permit < new.onlay.permit
     {
         notes.push(match new.onlay.permit {
+            Permit::Disrupt if keeps_pods(view) => {
+                Note::normal("Applying", format!("{target} is applied to the running system; pods stay"))
+            }
             Permit::Disrupt => Note::normal("Drained", format!("drained; {target} is applied now")),
             _ => Note::normal("Staging", format!("staging {target}")),
         });

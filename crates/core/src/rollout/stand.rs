@@ -75,7 +75,7 @@ pub fn stand(
 fn staged(update: &Update) -> Stand {
     match (update.phase, update.needs) {
         (UpdatePhase::Preparing, _) => Stand::Staging(WaitReason::Staging(progress(update))),
-        (UpdatePhase::Staged, Needs::None) => Stand::Staging(WaitReason::Update(UpdatePhase::Verifying)),
+        (UpdatePhase::Staged, Needs::None | Needs::Write) => Stand::Staging(WaitReason::Update(UpdatePhase::Verifying)),
         (UpdatePhase::Staged, _) => Stand::Candidate,
         _ => Stand::Staging(WaitReason::Agent),
     }

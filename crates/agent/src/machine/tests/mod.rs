@@ -1,5 +1,6 @@
 //! Whole updates of a machine on a temporary directory.
 
+mod live;
 mod world;
 
 use jiff::Timestamp;

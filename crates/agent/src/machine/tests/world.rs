@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use onlay_api::Permit;
+use onlay_core::change::disruption::{self, Disruption};
 use onlay_core::node::{Decision, Step, Target, decide};
 use onlay_core::render::desired::{Desired, DesiredFile, DesiredUnit, Owner};
 use onlay_host::command::{self, Run, Runner};
@@ -17,6 +18,10 @@ use crate::machine::{Error, Machine, Order, Sight};
 
 pub const BASE: &str = "r:5000/os/base@sha256:base";
 pub const LAYERED: &str = "r:5000/os/layered@sha256:layered";
+/// The unit that is restarted when the file behind a `+` changes.
+pub const UNIT: &str = "extra.service";
+/// That file.
+pub const EXTRA: &str = "/etc/extra";
 const AUTOFS: &str = "[Install]\nWantedBy=multi-user.target\n";
 
 /// The machine's disk and what is in its memory.
@@ -233,12 +238,18 @@ impl Run for World {
         self.disk().commands.push(command.join(" "));
         match command {
             ["systemctl", "--no-block", "reboot"] => self.disk().reboot_asked = true,
-            ["systemctl", "show", ..] => {
+            ["systemctl", "show", _, "--", units @ ..] => {
                 let failed = self.disk().failed_unit;
-                let block =
-                    failed.map(|unit| format!("Id={unit}\nActiveState=failed\nSubState=failed\nResult=exit-code\n"));
-                return Ok(block.unwrap_or_default());
+                let block = |unit: &&str| match *unit {
+                    missing if missing.starts_with("missing") => format!("Id={missing}\nLoadState=not-found\n"),
+                    bad if Some(bad) == failed => {
+                        format!("Id={bad}\nActiveState=failed\nSubState=failed\nResult=exit-code\n")
+                    }
+                    well => format!("Id={well}\nLoadState=loaded\nActiveState=active\nCanReload=no\n"),
+                };
+                return Ok(units.iter().map(block).collect::<Vec<_>>().join("\n"));
             }
+            ["systemctl", "restart", "--", _] => {}
             ["journalctl", "--boot=-1", ..] => return Ok("error: Finalizing deployment: no space left\n".into()),
             ["systemctl", "daemon-reload"] => {}
             other => {
@@ -254,8 +265,28 @@ pub fn order(config: &str, image: &str, permit: Permit) -> Order {
     Order { target: Some(Target { config: config.into(), image: image.into() }), permit }
 }
 
-/// The configuration with a name: every name has another file, and all enable autofs but `empty`.
+/// What getting from one configuration to another costs: names that differ behind a `+` only take a restart.
+fn change(running: Option<&Target>, target: &Target) -> Disruption {
+    let base = |target: &Target| target.config.split('+').next().map(str::to_owned);
+    if running.and_then(base) != base(target) {
+        return Disruption::Reboot;
+    }
+    let unit = if target.config.ends_with("missing") { "missing.service" } else { UNIT };
+    Disruption::Live {
+        drain: false,
+        steps: vec![disruption::Step::DaemonReload, disruption::Step::Restart(unit.into())],
+    }
+}
+
+/// The configuration with a name: every name has another file, and all enable autofs but `empty`. What stands behind a `+`
+/// is the text of one more file.
 pub fn desired(config: &str) -> Desired {
+    if let Some((base, text)) = config.split_once('+') {
+        let mut desired = desired(base);
+        let shipped = desired.files.last().cloned();
+        desired.files.extend(shipped.map(|file| DesiredFile { path: EXTRA.into(), contents: text.into(), ..file }));
+        return desired;
+    }
     if config == "empty" {
         return Desired::default();
     }
@@ -297,6 +328,7 @@ fn carry_out(world: &World, machine: &Machine, sight: &Sight, decision: Decision
     match decision {
         Decision::Begin(journal) => machine.write_journal(&journal),
         Decision::Rename(journal) => machine.rename(&journal, &wanted(&journal.target)),
+        Decision::GoBack(journal) => machine.go_back(&journal, Timestamp::UNIX_EPOCH),
         Decision::Undo(journal) => machine.undo(&journal, &sight.observed.boot.deployment),
         Decision::Accept => machine.accept(),
         Decision::NoteWentBack => machine.note_went_back(),
@@ -305,12 +337,20 @@ fn carry_out(world: &World, machine: &Machine, sight: &Sight, decision: Decision
         Decision::Do(step, mut journal) => {
             match step {
                 Step::Stage => {
-                    let staged = machine.stage(&journal, &wanted(&journal.target), r#"{"auths":{}}"#)?;
+                    let change = change(sight.observed.running.as_ref(), &journal.target);
+                    let staged = machine.stage(&journal, &wanted(&journal.target), &change, r#"{"auths":{}}"#)?;
                     return machine.write_journal(&staged);
                 }
                 Step::Converge => machine.converge(&journal)?,
                 Step::Unlock => machine.unlock()?,
-                Step::Verify => return machine.verify(&journal),
+                Step::Services => machine.tell(&journal.services)?,
+                Step::Verify => {
+                    let outcome = machine.verify(&journal);
+                    if let (true, Err(error)) = (journal.is_live(), &outcome) {
+                        machine.write_journal(&journal.failed(error.to_string()))?;
+                    }
+                    return outcome;
+                }
                 Step::Reboot => {}
             }
             journal.done = Some(step);

@@ -9,9 +9,10 @@ mod registries;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use onlay_api::Needs;
 use onlay_api::machine_configuration::{Action, ClusterPolicies, EffectiveActionType};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diff::{Change, Diff, Place, same_image};
 use crate::build::inputs;
@@ -37,7 +38,7 @@ pub enum Disruption {
 }
 
 /// One thing that is done after a change on a running node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     /// systemd reads its units again.
@@ -213,7 +214,7 @@ fn covered(
         return (said, Because::Policy(entry));
     }
     let more = special();
-    let reload = Disruption::live(more.is_some(), vec![Step::Reload(host.runtime.clone())]);
+    let reload = Disruption::live(more.is_some(), vec![host.runtime_step()]);
     (Disruption::together([&said, &reload]), Because::Registries { entry, more })
 }
 
@@ -264,6 +265,24 @@ impl Disruption {
         Self::live(drains, ordered(lists))
     }
 
+    /// The same in the words of the API.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::None => Needs::Write,
+            Self::Live { drain: false, .. } => Needs::Services,
+            Self::Live { drain: true, .. } => Needs::Drain,
+            Self::Reboot => Needs::Reboot,
+        }
+    }
+
+    /// What is done on the running system after the change.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Live { steps, .. } => steps,
+            Self::None | Self::Reboot => &[],
+        }
+    }
+
     /// Whether pods leave the node before the change.
     pub fn drains(&self) -> bool {
         matches!(self, Self::Reboot | Self::Live { drain: true, .. })
@@ -298,6 +317,16 @@ impl fmt::Display for Disruption {
                 let all: Vec<String> = drain.into_iter().chain(steps.iter().map(ToString::to_string)).collect();
                 f.write_str(&all.join(", "))
             }
+        }
+    }
+}
+
+impl Step {
+    /// The unit that is told.
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::DaemonReload => None,
+            Self::Reload(unit) | Self::Restart(unit) => Some(unit),
         }
     }
 }

@@ -6,6 +6,8 @@ use onlay_api::machine_configuration::{
     UnitPolicy,
 };
 
+use super::Step;
+
 type Effective = Action<EffectiveActionType>;
 
 /// Credentials of the kubelet.
@@ -21,6 +23,13 @@ const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
 /// Authorities that people trust.
 const USER_CA_BUNDLE: &str = "/etc/pki/ca-trust/source/anchors/openshift-config-user-ca-bundle.crt";
 
+/// Unit of CRI-O, which reads its configuration again when it is reloaded.
+pub const CRIO: &str = "crio.service";
+/// Unit of containerd, which has no reload; a restart leaves pods alone.
+pub const CONTAINERD: &str = "containerd.service";
+/// What makes a system trust the authorities in its source directory, where the compatible API runs.
+const UPDATE_TRUST: &str = "coreos-update-ca-trust.service";
+
 /// Units that have another name on each kind of host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostUnits {
@@ -30,20 +39,36 @@ pub struct HostUnits {
     pub trust: String,
 }
 
-/// What makes a system trust the authorities in its source directory, where the compatible API runs.
-const UPDATE_TRUST: &str = "coreos-update-ca-trust.service";
-
 impl HostUnits {
     /// The units of a node, by `status.nodeInfo.containerRuntimeVersion`, such as `containerd://1.7.2`.
     ///
     /// Of a node that is not known, or has a runtime of another kind, the runtime is named in words instead.
     pub fn of(runtime_version: Option<&str>) -> Self {
-        let runtime = match runtime_version.and_then(|version| version.split_once("://")) {
-            Some(("containerd", _)) => "containerd.service",
-            Some(("cri-o", _)) => "crio.service",
-            _ => "the container runtime",
-        };
-        Self { runtime: runtime.to_owned(), trust: UPDATE_TRUST.to_owned() }
+        Self::with_runtime(runtime_version.and_then(runtime_unit).unwrap_or("the container runtime"))
+    }
+
+    /// The units of a host with this container runtime.
+    pub fn with_runtime(unit: &str) -> Self {
+        Self { runtime: unit.to_owned(), trust: UPDATE_TRUST.to_owned() }
+    }
+
+    /// What makes the container runtime read its configuration again.
+    pub(super) fn runtime_step(&self) -> Step {
+        let unit = self.runtime.clone();
+        if self.reloads() { Step::Reload(unit) } else { Step::Restart(unit) }
+    }
+
+    fn reloads(&self) -> bool {
+        self.runtime != CONTAINERD
+    }
+}
+
+/// The unit of a container runtime, by `status.nodeInfo.containerRuntimeVersion`; none if it is another one.
+pub fn runtime_unit(version: &str) -> Option<&'static str> {
+    match version.split_once("://")?.0 {
+        "containerd" => Some(CONTAINERD),
+        "cri-o" => Some(CRIO),
+        _ => None,
     }
 }
 
@@ -89,13 +114,14 @@ fn effective(actions: &[Action<ActionType>]) -> Vec<Effective> {
 
 fn defaults(host: &HostUnits) -> ClusterPolicies {
     use EffectiveActionType::{None as Nothing, Reload, Restart, Special};
-    let reload = |unit: &str| Action { reload: Some(Service::new(unit)), ..Action::plain(Reload) };
     let restart = |unit: &str| Action { restart: Some(Service::new(unit)), ..Action::plain(Restart) };
+    let reload = |unit: &str| Action { reload: Some(Service::new(unit)), ..Action::plain(Reload) };
+    let reread = || if host.reloads() { reload(&host.runtime) } else { restart(&host.runtime) };
     let files = [
         (PULL_SECRET, vec![Action::plain(Nothing)]),
-        (POLICY_JSON, vec![reload(&host.runtime)]),
+        (POLICY_JSON, vec![reread()]),
         (REGISTRIES_CONF, vec![Action::plain(Special)]),
-        (REGISTRIES_D, vec![reload(&host.runtime)]),
+        (REGISTRIES_D, vec![reread()]),
         (NMSTATE, vec![Action::plain(Nothing)]),
         (USER_CA_BUNDLE, vec![restart(&host.trust), restart(&host.runtime)]),
     ];

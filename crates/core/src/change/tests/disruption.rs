@@ -38,13 +38,9 @@ fn add(path: &'static str) -> impl Fn(&mut World) {
 #[rstest]
 #[case::the_pull_secret("/var/lib/kubelet/config.json", NOTHING, "files /var/lib/kubelet/config.json")]
 #[case::nmstate("/etc/nmstate/openshift/a.yml", NOTHING, "files /etc/nmstate/openshift")]
-#[case::policy_json("/etc/containers/policy.json", "reload containerd.service", "files /etc/containers/policy.json")]
-#[case::signatures(
-    "/etc/containers/registries.d/a.yaml",
-    "reload containerd.service",
-    "files /etc/containers/registries.d"
-)]
-#[case::user_authorities(CA, "restart trust.service, restart containerd.service", CA)]
+#[case::policy_json("/etc/containers/policy.json", "reload crio.service", "files /etc/containers/policy.json")]
+#[case::signatures("/etc/containers/registries.d/a.yaml", "reload crio.service", "files /etc/containers/registries.d")]
+#[case::user_authorities(CA, "restart trust.service, restart crio.service", CA)]
 #[case::next_to_nmstate("/etc/nmstate/openshift.yml", REBOOT, UNCOVERED)]
 #[case::above_nmstate("/etc/nmstate/a.yml", REBOOT, UNCOVERED)]
 #[case::another_authority("/etc/pki/ca-trust/source/anchors/other.crt", REBOOT, UNCOVERED)]
@@ -174,7 +170,7 @@ fn several_changes_cost_what_they_cost_together() {
         new.desired.ssh_authorized_keys.clear();
     });
     let (total, _) = cost(&world(), &new, &in_force(None, &host()));
-    assert_eq!(total, "reload containerd.service, restart trust.service, restart containerd.service");
+    assert_eq!(total, "reload crio.service, restart trust.service, restart crio.service");
 }
 
 #[test]

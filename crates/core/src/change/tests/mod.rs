@@ -79,5 +79,5 @@ fn unit(name: &str) -> DesiredUnit {
 }
 
 fn host() -> HostUnits {
-    HostUnits { runtime: "containerd.service".into(), trust: "trust.service".into() }
+    HostUnits { runtime: "crio.service".into(), trust: "trust.service".into() }
 }

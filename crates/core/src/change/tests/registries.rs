@@ -28,7 +28,7 @@ fn cost(old: Option<&str>, new: Option<&str>) -> (Disruption, Option<String>) {
 }
 
 fn reload(drain: bool) -> Disruption {
-    Disruption::Live { drain, steps: vec![Step::Reload("containerd.service".into())] }
+    Disruption::Live { drain, steps: vec![Step::Reload("crio.service".into())] }
 }
 
 #[rstest]

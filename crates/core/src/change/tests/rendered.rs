@@ -44,9 +44,9 @@ fn what_people_write_is_what_their_nodes_go_through() {
     let (costs, total) = foreseen(&old, &new);
     assert_eq!(
         costs,
-        ["file /etc/containers/policy.json: reload containerd.service", "SSH keys of core: nothing to do on the node",]
+        ["file /etc/containers/policy.json: reload crio.service", "SSH keys of core: nothing to do on the node",]
     );
-    assert_eq!(total, "reload containerd.service");
+    assert_eq!(total, "reload crio.service");
     assert_eq!(refusal::check(&old, &new), Ok(()));
 }
 

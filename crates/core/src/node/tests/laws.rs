@@ -25,6 +25,13 @@ enum Event {
     Deadline,
     /// Somebody boots another deployment of those on the disk.
     Choice(usize),
+    /// The agent does what it decided, and what came of it is not well.
+    Unwell,
+}
+
+/// Whether a target is reached by changing the running system.
+fn is_live(target: &Target) -> bool {
+    target.config.starts_with("live")
 }
 
 /// A node as its agent's steps change it.
@@ -86,6 +93,7 @@ impl Machine {
         match event {
             Event::Work => self.work(true),
             Event::Killed => self.work(false),
+            Event::Unwell => self.fail(),
             Event::PowerCut => self.boot(Some(self.observed.boot.deployment.clone())),
             Event::Reboot => self.boot(None),
             Event::Retarget(name) => self.observed.target = Some(target(name)),
@@ -111,7 +119,10 @@ impl Machine {
         let mut journal = self.observed.journal.clone();
         match decide(&self.observed) {
             Decision::Begin(begun) => journal = Some(begun),
-            Decision::Do(Step::Verify, _) => {
+            Decision::Do(Step::Verify, before) => {
+                if before.is_live() {
+                    self.records.insert(booted.clone(), before.target);
+                }
                 self.confirmed = booted;
                 journal = None;
             }
@@ -122,6 +133,11 @@ impl Machine {
             }
             Decision::Undo(_) => {
                 self.observed.staged = None;
+                journal = None;
+            }
+            Decision::GoBack(left) => {
+                assert!(left.failure.is_some(), "went back without a reason");
+                self.quarantine.push(left.target);
                 journal = None;
             }
             Decision::NoteWentBack => {
@@ -136,9 +152,25 @@ impl Machine {
         }
     }
 
+    /// What came of the decided step is not well: it counts for a system that is changed while it runs.
+    fn fail(&mut self) {
+        if let Decision::Do(Step::Services | Step::Verify, journal) = decide(&self.observed)
+            && journal.is_live()
+        {
+            self.observed.journal = Some(journal.failed("x".to_owned()));
+        }
+    }
+
     fn step(&mut self, step: Step, before: Journal) -> Journal {
         let mut after = Journal { done: Some(step), ..before };
         match step {
+            Step::Stage if is_live(&after.target) => {
+                after.deployment = Some("next".to_owned());
+                after.needs = Needs::Services;
+            }
+            Step::Converge if after.is_live() => {
+                assert!(self.allowed.contains(&after.target), "{} is applied without a permit", after.target);
+            }
             Step::Stage => {
                 let id = format!("of-{}-{}", after.target.config, self.records.len());
                 self.records.insert(id.clone(), after.target.clone());
@@ -154,7 +186,7 @@ impl Machine {
                 self.observed.journal = Some(after.clone());
                 self.boot(None);
             }
-            Step::Converge | Step::Verify => {}
+            Step::Converge | Step::Services | Step::Verify => {}
         }
         after
     }
@@ -182,7 +214,8 @@ fn anything() -> impl Strategy<Value = Event> {
     let permit = prop_oneof![Just(Permit::Hold), Just(Permit::Stage), Just(Permit::Disrupt)];
     prop_oneof![
         8 => accident(),
-        1 => prop_oneof![Just("old"), Just("new"), Just("newer")].prop_map(Event::Retarget),
+        1 => prop_oneof![Just("old"), Just("new"), Just("newer"), Just("live"), Just("livelier")].prop_map(Event::Retarget),
+        1 => Just(Event::Unwell),
         2 => permit.prop_map(Event::Permit),
         1 => Just(Event::Deadline),
         1 => (0..4_usize).prop_map(Event::Choice),
@@ -210,6 +243,26 @@ proptest! {
             _ => prop_assert!(false, "{:?} ends in {end:?}", machine.observed),
         }
     }
+}
+
+#[test]
+fn a_change_of_the_running_system_reboots_never() {
+    let mut machine = Machine::new();
+    machine.happen(&Event::Retarget("live"));
+    assert_eq!(machine.end(), Decision::Rest);
+    assert_eq!((machine.reboots_by_us, machine.observed.boot.deployment.as_str()), (0, "old"));
+}
+
+#[test]
+fn a_changed_system_that_is_not_well_twice_is_left_for_good() {
+    let mut machine = Machine::new();
+    machine.happen(&Event::Retarget("live"));
+    for event in [Event::Work, Event::Work, Event::Work, Event::Unwell, Event::Unwell] {
+        machine.happen(&event);
+    }
+    let end = machine.end();
+    assert!(matches!(end, Decision::Stop(Trouble::WentBack { .. })), "{end:?}");
+    assert_eq!((machine.observed.running.clone(), machine.reboots_by_us), (Some(target("old")), 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::NodeSpec;
 use onlay_api::conditions::{NodeConditionType, set};
-use onlay_api::machine_config_node::{Permit, UpdatePhase};
+use onlay_api::machine_config_node::{Needs, Permit, UpdatePhase};
 use onlay_api::names::{DESIRED_CONFIG_ANNOTATION, REASON_ANNOTATION, STATE_ANNOTATION};
 use rstest::rstest;
 
@@ -208,13 +208,38 @@ fn pausing_holds_a_node(#[case] cluster: Cluster, #[case] target: &str) {
     assert_eq!(decision.mirror[DESIRED_CONFIG_ANNOTATION].as_deref(), Some(target));
 }
 
-#[test]
-fn an_update_that_needs_nothing_is_not_let_out_of_service() {
+#[rstest]
+#[case::nothing_is_not_let_out_of_service(Needs::None, false, Permit::Stage)]
+#[case::files_are_not_either(Needs::Write, false, Permit::Stage)]
+#[case::services_keep_the_pods(Needs::Services, false, Permit::Disrupt)]
+#[case::a_drain_comes_first(Needs::Drain, true, Permit::Stage)]
+#[case::a_reboot_drains_too(Needs::Reboot, true, Permit::Stage)]
+fn an_update_that_needs(#[case] needs: Needs, #[case] cordons: bool, #[case] expected: Permit) {
     let mut cluster = staged();
-    report(cluster.states.get_mut("a").unwrap()).update.as_mut().unwrap().needs =
-        onlay_api::machine_config_node::Needs::None;
+    report(cluster.states.get_mut("a").unwrap()).update.as_mut().unwrap().needs = needs;
     let decision = cluster.node_decision("a");
-    assert_eq!((decision.cordon.clone(), permit(&decision)), (None, Permit::Stage));
+    assert_eq!((decision.cordon.is_some(), permit(&decision)), (cordons, expected));
+}
+
+#[test]
+fn nodes_whose_services_restart_take_turns() {
+    let mut cluster = staged().node("b", "worker", OLD).updating("b", NEW, Permit::Stage, UpdatePhase::Staged);
+    for name in ["a", "b"] {
+        report(cluster.states.get_mut(name).unwrap()).update.as_mut().unwrap().needs = Needs::Services;
+    }
+    let permits = ["a", "b"].map(|name| permit(&cluster.node_decision(name)));
+    assert_eq!(permits, [Permit::Disrupt, Permit::Stage]);
+}
+
+#[test]
+fn a_change_that_nodes_cannot_take_moves_nobody() {
+    let mut cluster = behind();
+    cluster.configs.get_mut(NEW).unwrap().spec.fips = Some(true);
+    let decision = cluster.node_decision("a");
+    assert_eq!((permit(&decision), desired(&decision), decision.cordon.clone()), (Permit::Hold, OLD, None));
+    let wait = decision.wait.unwrap();
+    assert_eq!((wait.reason(), wait.is_degraded()), ("ChangeRefused", true));
+    assert!(wait.to_string().contains("spec.fips cannot change on nodes that run"), "{wait}");
 }
 
 #[test]

@@ -308,7 +308,8 @@ impl World {
                     (Applying, Some(_)) => Applying,
                     (_, Some(_)) => RolledBack,
                     (Preparing, None) => Staged,
-                    (Applying, None) => Rebooting,
+                    (Applying, None) if update.needs == Needs::Reboot => Rebooting,
+                    (Applying, None) => Verifying,
                     (Rebooting, None) => Verifying,
                     _ => Done,
                 };
@@ -318,10 +319,13 @@ impl World {
                 }
                 agent.update = Some(update);
             }
-            (Some(mut update), Some(Staged)) if is_same(&update) && permit == Permit::Disrupt => {
+            (Some(mut update), Some(Staged)) if is_same(&update) && permit >= permit_for(update.needs) => {
                 update.phase = Applying;
+                let drained = matches!(update.needs, Needs::Drain | Needs::Reboot);
                 agent.update = Some(update);
-                self.assert_out(&name);
+                if drained {
+                    self.assert_out(&name);
+                }
             }
             // What failed while pods still ran is tried again; what was tried midway waits for another target.
             (Some(mut update), Some(Failed)) if is_same(&update) && permit == Permit::Stage => {
@@ -334,8 +338,8 @@ impl World {
                 if let Some(image) = image.filter(|_| permit >= Permit::Stage) {
                     let config = seen.config_version.desired;
                     let (step, message) = (String::new(), String::new());
-                    agent.update =
-                        Some(Update { config, image, phase: Preparing, needs: Needs::Reboot, step, message });
+                    let needs = if image == agent.running.1 { needs(&config) } else { Needs::Reboot };
+                    agent.update = Some(Update { config, image, phase: Preparing, needs, step, message });
                 }
             }
         }
@@ -456,6 +460,17 @@ impl World {
         };
         nodes && self.cluster.pools.values().all(updated)
     }
+}
+
+/// What applying a configuration takes: each kind of change is as frequent as the others.
+fn needs(config: &str) -> Needs {
+    let sum: usize = config.bytes().map(usize::from).sum();
+    [Needs::Reboot, Needs::Drain, Needs::Services, Needs::Write, Needs::None][sum % 5]
+}
+
+/// How far a node must be let before it applies what it has staged.
+fn permit_for(needs: Needs) -> Permit {
+    if matches!(needs, Needs::Write | Needs::None) { Permit::Stage } else { Permit::Disrupt }
 }
 
 /// The writes of a decision, in the order in which the controller makes them.
