@@ -118,6 +118,35 @@ fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
             Finding::error(format!("configuration of the pool {pool}"), problem.fault.to_string())
                 .in_field(&problem.field)
         }
+        RenderError::TooLarge { bytes, limit, contributors } => {
+            too_large(pool, [*bytes, *limit], contributors, objects)
+        }
+    }
+}
+
+/// A configuration that cannot be stored, at the MachineConfigs that make it large.
+fn too_large(pool: &str, [bytes, limit]: [usize; 2], contributors: &[(String, usize)], objects: &[Object]) -> Finding {
+    let message = format!("has {bytes} bytes, the cluster's store takes {limit}");
+    let finding = match contributors {
+        [(name, _)] => Finding::error(format!("MachineConfig {name}"), message),
+        all => {
+            let most = all.first().map(|(name, bytes)| format!("; {bytes} of them come from MachineConfig {name}"));
+            Finding::error(format!("configuration of the pool {pool}"), message + &most.unwrap_or_default())
+        }
+    };
+    let finding = finding.help(render::TOO_LARGE);
+    contributors.iter().fold(finding, |finding, (name, bytes)| {
+        let spot = machine_config(objects, name).map(|object| object.spot("metadata.name"));
+        let label = Some(format!("{bytes} of them come from MachineConfig {name}"));
+        finding.at(spot.map(|spot| Spot { label, ..spot }))
+    })
+}
+
+/// An error in a configuration that is rendered already.
+pub fn of_rendered(title: &str, error: &RenderError) -> Finding {
+    match error.problem() {
+        Some(problem) => Finding::error(title, problem.fault.to_string()).in_field(&problem.field),
+        None => Finding::error(title, error.to_string()),
     }
 }
 

@@ -161,9 +161,9 @@ pub fn read(object: &Object) -> Result<Configuration, Finding> {
 }
 
 fn of_error(object: &Object, error: &RenderError) -> Finding {
-    let problem = error.problem();
-    let finding = Finding::error(object.title(), problem.fault.to_string()).in_field(&problem.field);
-    finding.at(Some(object.spot(&problem.field)))
+    let finding = selection::of_rendered(&object.title(), error);
+    let spot = object.spot(&finding.field);
+    finding.at(Some(spot))
 }
 
 /// What a pool gets of the MachineConfigs among objects, and warnings about them.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
-use onlay_api::names::{GENERATED_BY_ANNOTATION, RENDER_ERROR_ANNOTATION, RENDER_MANAGER, SOURCES_ANNOTATION};
+use onlay_api::names::{GENERATED_BY_ANNOTATION, RENDER_ERROR_ANNOTATION, RENDER_MANAGER};
 use onlay_api::{MachineConfig, MachineConfigPool};
 use onlay_core::change::refusal;
 use onlay_core::pools::machine_configs_of;
@@ -162,12 +162,11 @@ fn to_tell<'a>(warnings: &'a [Warning], told: Option<&BTreeSet<Warning>>, is_new
 /// Writes the rendered configuration.
 async fn write(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered) -> Result<(), Error> {
     let json = |value| value_of(&rendered.name, value);
+    let mut annotations = rendered.annotations();
+    annotations.insert(GENERATED_BY_ANNOTATION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let desired = json!({
         "metadata": {
-            "annotations": {
-                GENERATED_BY_ANNOTATION: env!("CARGO_PKG_VERSION"),
-                SOURCES_ANNOTATION: json(serde_json::to_value(&rendered.sources))?.to_string(),
-            },
+            "annotations": annotations,
             "ownerReferences": [json(serde_json::to_value(pool.controller_owner_ref(&())))?],
         },
         "spec": json(serde_json::to_value(&rendered.spec))?,

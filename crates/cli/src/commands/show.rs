@@ -119,8 +119,7 @@ fn shown(arguments: &Arguments, objects: &[Object]) -> Result<Shown, Finding> {
         None => of_rendered(objects)?,
     };
     let title = format!("MachineConfig {}", configuration.name);
-    let desired = desired::of(&configuration.spec)
-        .map_err(|error| Finding::error(&title, error.problem().fault.to_string()).in_field(&error.problem().field))?;
+    let desired = desired::of(&configuration.spec).map_err(|error| selection::of_rendered(&title, &error))?;
     let path = arguments.path.as_str();
     let Some((mut shown, unit)) = find(path, &desired) else {
         let help = "`onlay render -o tree` lists the paths that it has; what the image brings is not in it";
@@ -156,7 +155,7 @@ fn of_pool(pool: &str, objects: &[Object]) -> Result<Configuration, Finding> {
 fn origins(machine_configs: &[&MachineConfig]) -> Result<Origins, Finding> {
     origin::of(machine_configs.iter().copied()).map_err(|error| {
         let name = error.machine_configs().join(", ");
-        Finding::error(format!("MachineConfig {name}"), error.problem().to_string())
+        selection::of_rendered(&format!("MachineConfig {name}"), &error)
     })
 }
 

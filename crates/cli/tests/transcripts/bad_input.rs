@@ -164,6 +164,16 @@ fn ten_megabytes_get_an_answer() {
 }
 
 #[test]
+fn more_than_an_object_can_hold() {
+    let large = |name: &str, bytes: usize| motd(name).replace("motd", name).replace("hello", &"x".repeat(bytes));
+    let line = "onlay render a.yaml --pool worker; onlay validate a.yaml";
+    seen!("too_large", &[("a.yaml", &large("a", 2 << 20))], line);
+    let files = [("a.yaml", large("a", 900_000)), ("b.yaml", large("b", 800_000)), ("c.yaml", motd("c"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    seen!("too_large_together", &files, "onlay validate .");
+}
+
+#[test]
 fn the_objects_of_a_list_are_read_with_their_places() {
     let item: String = motd("a").lines().map(|line| format!("  {line}\n")).collect();
     let item = item.replacen("  api", "- api", 1).replace("3.4.0", "2.2.0");

@@ -3,6 +3,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use onlay_api::MachineConfigPool;
 use onlay_api::names::{RENDER_ERROR_ANNOTATION, SOURCES_ANNOTATION};
+use onlay_core::render::limit::MAX_STORED;
 use onlay_testkit::wait;
 use serde_json::json;
 
@@ -97,6 +98,29 @@ async fn what_cannot_be_rendered_is_told_and_repairs_itself() {
     world.ignition("60-old", "broken", json!({"ignition": {"version": "3.2.0"}})).await;
     let pool = world.columns("broken", "True False False 0 0 0 0").await;
     assert!(!pool.metadata.annotations.unwrap_or_default().contains_key(RENDER_ERROR_ANNOTATION));
+}
+
+#[tokio::test]
+async fn as_much_as_the_store_takes_is_rendered_and_more_is_told() {
+    let world = World::new().await;
+    world.pool("large", json!({})).await;
+    // What Go escapes is stored as six characters.
+    let unit = format!("[Service]\nExecStart=/bin/true {}\n", "&".repeat(50_000));
+    let unit = json!({"units": [{"name": "large.service", "contents": unit}]});
+    world.ignition("50-unit", "large", json!({"ignition": {"version": "3.5.0"}, "systemd": unit})).await;
+    world.file("51-a", "large", "/etc/a", &"a".repeat(600_000)).await;
+    world.file("52-b", "large", "/etc/b", &"b".repeat(MAX_STORED - 600_000 - 300_000 - 2_000)).await;
+    let sources = ["50-unit", "51-a", "52-b"];
+    let name = world.rendered("large", |found| found == sources).await;
+    world.see(&world.configs, &name, "stored", |_| true).await;
+
+    world.file("53-c", "large", "/etc/c", &"c".repeat(2_000)).await;
+    let pool = world.columns("large", "False False True 0 0 0 0").await;
+    let status = pool.status.as_ref().unwrap();
+    let condition = status.conditions.iter().find(|each| each.type_ == "RenderDegraded").unwrap();
+    let largest = "most come from MachineConfig 52-b (6";
+    assert!(condition.message.contains(largest) && condition.message.contains("51-a"), "{}", condition.message);
+    assert_eq!(pool.spec.configuration.as_ref().unwrap().name, name, "the target stays");
 }
 
 #[tokio::test]

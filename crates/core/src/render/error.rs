@@ -35,22 +35,49 @@ pub enum RenderError {
         /// The first problem.
         problem: Problem,
     },
+    /// All MachineConfigs together are more than an object of the API can hold.
+    #[error(
+        "failed to render a configuration that can be stored: it has {bytes} bytes, the cluster's store takes {limit}; \
+         most come from {}; {TOO_LARGE}",
+        of_each(contributors)
+    )]
+    TooLarge {
+        /// Bytes of the rendered object.
+        bytes: usize,
+        /// Most bytes that it may have.
+        limit: usize,
+        /// The MachineConfigs that add most, and how many bytes each, largest first.
+        contributors: Vec<(String, usize)>,
+    },
+}
+
+/// The way out of [`RenderError::TooLarge`].
+pub const TOO_LARGE: &str =
+    "put large contents into the image with a Containerfile, or pack them with `compression: gzip`";
+
+fn of_each(contributors: &[(String, usize)]) -> String {
+    let each = contributors.iter().map(|(name, bytes)| format!("MachineConfig {name} ({bytes} bytes)"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 impl RenderError {
-    /// Names of the MachineConfigs that the error is about, in merge order; empty for a rendered configuration.
-    pub fn machine_configs(&self) -> &[String] {
+    /// Names of the MachineConfigs that the error is about; empty for a rendered configuration.
+    pub fn machine_configs(&self) -> Vec<&str> {
         match self {
-            Self::Invalid { machine_config, .. } => std::slice::from_ref(machine_config),
-            Self::Conflict { machine_configs, .. } => machine_configs,
-            Self::Rendered { .. } => &[],
+            Self::Invalid { machine_config, .. } => vec![machine_config],
+            Self::Conflict { machine_configs, .. } => machine_configs.iter().map(String::as_str).collect(),
+            Self::Rendered { .. } => Vec::new(),
+            Self::TooLarge { contributors, .. } => contributors.iter().map(|(name, _)| name.as_str()).collect(),
         }
     }
 
-    /// The field and what is wrong with it.
-    pub fn problem(&self) -> &Problem {
+    /// The field and what is wrong with it, if it is one field.
+    pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Self::Invalid { problem, .. } | Self::Conflict { problem, .. } | Self::Rendered { problem } => problem,
+            Self::Invalid { problem, .. } | Self::Conflict { problem, .. } | Self::Rendered { problem } => {
+                Some(problem)
+            }
+            Self::TooLarge { .. } => None,
         }
     }
 }

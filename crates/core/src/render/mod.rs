@@ -7,6 +7,7 @@ pub mod desired;
 mod error;
 pub mod ignition;
 pub mod kargs;
+pub mod limit;
 mod merge;
 mod naming;
 mod notice;
@@ -17,14 +18,16 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::names;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use desired::Desired;
-pub use error::{Fault, Problem, RenderError};
+pub use error::{Fault, Problem, RenderError, TOO_LARGE};
 
 /// Prefix of the names of rendered configurations.
 const PREFIX: &str = "rendered-";
@@ -59,7 +62,8 @@ pub struct Warning {
 /// Merges the MachineConfigs that a pool selects into its configuration.
 ///
 /// The order of the argument does not matter, and rendered configurations in it are left out. No MachineConfig at all
-/// gives an empty configuration. The result is complete: [`desired::of`] reads it without an error.
+/// gives an empty configuration. The result is complete: [`desired::of`] reads it without an error, and the API server
+/// can store it.
 pub fn render<'a>(
     pool_name: &str,
     machine_configs: impl IntoIterator<Item = &'a MachineConfig>,
@@ -67,10 +71,20 @@ pub fn render<'a>(
     let ordered = merge::order(machine_configs);
     let (spec, warnings) = merge::merge(&ordered)?;
     desired::of(&spec)?;
-    let digest = Sha256::digest(canonical_json(&to_json(&spec, "spec")?));
-    let hash: String = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    let sources = ordered.into_iter().map(|each| merge::name(each).to_owned()).collect();
-    Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, warnings })
+    let text = canonical_json(&to_json(&spec, "spec")?);
+    let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let sources = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
+    let rendered = Rendered { name: names::rendered(pool_name, &hash), spec, sources, warnings };
+    let annotations = to_json(&rendered.annotations(), "metadata.annotations")?.to_string();
+    limit::check(limit::stored(&text) + limit::stored(&annotations), &ordered)?;
+    Ok(rendered)
+}
+
+impl Rendered {
+    /// The annotations that its object has in the cluster, whoever writes it.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([(names::SOURCES_ANNOTATION.to_owned(), json!(self.sources).to_string())])
+    }
 }
 
 /// Whether a MachineConfig is a rendered configuration, which is never merged into another one.

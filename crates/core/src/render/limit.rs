@@ -1,0 +1,79 @@
+//! Whether a rendered configuration fits into an object of the API, and whose contents make it large.
+//!
+//! Source of the rule: etcd takes requests of 1.5 MiB (`--max-request-bytes`, 1,572,864 unless it is told otherwise),
+//! which is less than the 3 MiB that the API server reads of a request. It stores custom objects as the JSON of Go's
+//! `encoding/json`, which writes each of `<`, `>` and `&` as six characters.
+
+use std::cmp::Reverse;
+
+use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
+
+use super::error::RenderError;
+use super::ignition::types::{Config, File, Resource, Unit};
+use super::origin::{self, Origins};
+use super::{ignition, merge};
+
+/// Largest request of etcd, in bytes.
+pub const MAX_REQUEST: usize = 1_572_864;
+/// Room for what the API server adds to an object (owners, field managers, times) and for the request around it.
+const ROOM: usize = 16 << 10;
+/// Largest sum of specification and annotations, in bytes as they are stored.
+pub const MAX_STORED: usize = MAX_REQUEST - ROOM;
+/// MachineConfigs that an error names at most, and the part of all bytes, one in so many, from which on the second and the
+/// third one are worth it.
+const NAMED: usize = 3;
+const SHARE: usize = 100;
+
+/// Bytes of a JSON text in etcd.
+pub fn stored(json: &str) -> usize {
+    const ESCAPED: usize = r"\u0026".len();
+    json.len() + json.bytes().filter(|byte| b"<>&".contains(byte)).count() * (ESCAPED - 1)
+}
+
+/// Refuses a configuration of this many bytes, merged from these MachineConfigs, if no object can hold it.
+pub fn check(bytes: usize, ordered: &[&MachineConfig]) -> Result<(), RenderError> {
+    if bytes <= MAX_STORED {
+        return Ok(());
+    }
+    let origins = origin::of(ordered.iter().copied())?;
+    let mut contributors = Vec::new();
+    for machine_config in ordered {
+        contributors.push((merge::name(machine_config).to_owned(), contributed(machine_config, &origins)?));
+    }
+    contributors.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    let named = contributors.iter().skip(1).take_while(|(_, own)| own * SHARE >= bytes).count() + 1;
+    contributors.truncate(named.min(NAMED));
+    Err(RenderError::TooLarge { bytes, limit: MAX_STORED, contributors })
+}
+
+/// Bytes that a MachineConfig adds: all that it says, without contents that a later one overrides.
+fn contributed(machine_config: &MachineConfig, origins: &Origins) -> Result<usize, RenderError> {
+    let name = merge::name(machine_config);
+    let invalid = |problem| RenderError::Invalid { machine_config: name.to_owned(), problem };
+    let mut config = ignition::read(&machine_config.spec.config, &mut Vec::new()).map_err(invalid)?;
+    leave_out_overridden(&mut config, name, origins);
+    let spec = MachineConfigSpec { config: super::to_json(&config, "spec.config")?, ..machine_config.spec.clone() };
+    Ok(stored(&super::to_json(&spec, "spec")?.to_string()))
+}
+
+fn leave_out_overridden(config: &mut Config, name: &str, origins: &Origins) {
+    for file in &mut config.storage.files {
+        let origin = origins.places.get(&file.node.path);
+        if origin.and_then(|origin| origin.of("contents")) != Some(name) {
+            file.contents = Resource::default();
+        }
+        if !origin.is_some_and(|origin| origin.machine_configs.iter().any(|each| each == name)) {
+            *file = File::default();
+        }
+    }
+    for unit in &mut config.systemd.units {
+        let origin = origins.units.get(&unit.name);
+        let counts = |field: &str| origin.and_then(|origin| origin.of(field)) == Some(name);
+        let contents = unit.contents.take().filter(|_| counts("contents"));
+        let dropins = std::mem::take(&mut unit.dropins).into_iter().filter(|dropin| counts(&dropin.name)).collect();
+        *unit = Unit { contents, dropins, ..std::mem::take(unit) };
+    }
+}
+
+#[cfg(test)]
+mod tests;
