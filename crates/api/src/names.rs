@@ -63,6 +63,8 @@ pub const REBUILD_ANNOTATION: &str = "machineconfiguration.openshift.io/rebuild"
 pub const GENERATED_BY_ANNOTATION: &str = "machineconfiguration.openshift.io/generated-by-controller-version";
 /// Annotation on a rendered MachineConfig: JSON list of the MachineConfigs it was merged from, in merge order.
 pub const SOURCES_ANNOTATION: &str = "onlay.dev/sources";
+/// Annotation on a rendered MachineConfig: which of its sources says what, as JSON; see `onlay_core::render::origin`.
+pub const ORIGINS_ANNOTATION: &str = "onlay.dev/origins";
 /// Annotation on a MachineConfigPool: why its MachineConfigs cannot be rendered; gone when they can.
 pub const RENDER_ERROR_ANNOTATION: &str = "onlay.dev/render-error";
 /// Annotation on a MachineOSConfig: the rendered configuration that `status.currentImagePullSpec` serves.

@@ -137,8 +137,8 @@ standard error.",
         name: "show",
         about: "\
 The contents go to standard output, unpacked; mode, owner and origin to standard error. With --pool the files are rendered \
-first. Without it they have one rendered MachineConfig, whose origins are known if everything that it was merged from is \
-in the files as well, as in the output of `kubectl get machineconfigs -o yaml`.",
+first. Without it they have one rendered MachineConfig, as in the output of `kubectl get machineconfigs -o yaml`, which \
+itself says who wrote what; if it does not, everything that it was merged from must be in the files as well.",
         examples: &[
             Example {
                 purpose: "A file, and who wrote it over whom",

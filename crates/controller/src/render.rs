@@ -162,7 +162,7 @@ fn to_tell<'a>(warnings: &'a [Warning], told: Option<&BTreeSet<Warning>>, is_new
 /// Writes the rendered configuration.
 async fn write(ctx: &Context, pool: &MachineConfigPool, rendered: &Rendered) -> Result<(), Error> {
     let json = |value| value_of(&rendered.name, value);
-    let mut annotations = rendered.annotations();
+    let mut annotations = rendered.annotations.clone();
     annotations.insert(GENERATED_BY_ANNOTATION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let desired = json!({
         "metadata": {

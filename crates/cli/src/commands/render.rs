@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use onlay_core::render::{desired, origin};
+use onlay_core::render::desired;
 
 use crate::finding::{Finding, any_error};
 use crate::input::{self, Object};
@@ -71,10 +71,8 @@ fn written(arguments: &Arguments, objects: &[Object], findings: &mut Vec<Finding
         Format::Yaml => yaml::text(&rendered::machine_config(&result)),
         Format::Json => json::text(&rendered::machine_config(&result)),
         Format::Tree => {
-            let of_pool = |error| Finding::error(format!("configuration of the pool {name}"), format!("{error}"));
-            let origins = origin::of(selected).map_err(of_pool)?;
-            let desired = desired::of(&result.spec).map_err(of_pool)?;
-            Ok(tree::text(&result, &desired, &origins))
+            let of_pool = |error| selection::of_rendered(&format!("configuration of the pool {name}"), &error);
+            Ok(tree::text(&result, &desired::of(&result.spec).map_err(of_pool)?))
         }
     }
 }

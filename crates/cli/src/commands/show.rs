@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use onlay_api::names::SOURCES_ANNOTATION;
+use onlay_api::names::{ORIGINS_ANNOTATION, SOURCES_ANNOTATION};
 use onlay_api::{MachineConfig, MachineConfigSpec};
 use onlay_core::render::desired::{self, Desired, Owner};
 use onlay_core::render::origin::{self, Origin, Origins};
@@ -75,8 +75,8 @@ pub struct Shown {
     /// Size of the contents in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
-    /// By field: names of the MachineConfigs that say it, in merge order; the last one counts, of `append` all. Null if the
-    /// MachineConfigs that the configuration was merged from are not in the files, or changed since.
+    /// By field: names of the MachineConfigs that say it, in merge order; the last one counts, of `append` all. Null if
+    /// neither the rendered MachineConfig says so, nor the MachineConfigs that it was merged from are in the files.
     origin: Option<BTreeMap<String, Vec<String>>>,
     #[serde(skip)]
     bytes: Vec<u8>,
@@ -125,9 +125,15 @@ fn shown(arguments: &Arguments, objects: &[Object]) -> Result<Shown, Finding> {
         let help = "`onlay render -o tree` lists the paths that it has; what the image brings is not in it";
         return Err(Finding::error(title, format!("has nothing at {path}")).help(help));
     };
-    shown.origin = configuration.origins.as_ref().map(|origins| match &unit {
-        Some((unit, field)) => fields_of_unit(origins.units.get(unit), field.as_deref()),
-        None => origins.places.get(path).map(|origin| origin.fields.clone()).unwrap_or_default(),
+    shown.origin = configuration.origins.as_ref().and_then(|origins| {
+        let (origin, unit) = match &unit {
+            Some((unit, drop_in)) => (origins.units.get(unit), Some(drop_in.as_deref())),
+            None => (origins.places.get(path), None),
+        };
+        origin.map(|origin| match unit {
+            Some(drop_in) => fields_of_unit(origin, drop_in),
+            None => origin.fields.clone(),
+        })
     });
     path.clone_into(&mut shown.path);
     shown.rendered = configuration.name;
@@ -137,29 +143,22 @@ fn shown(arguments: &Arguments, objects: &[Object]) -> Result<Shown, Finding> {
 }
 
 /// The fields of a unit that are about its file, or the one drop-in.
-fn fields_of_unit(origin: Option<&Origin>, drop_in: Option<&str>) -> BTreeMap<String, Vec<String>> {
-    let fields = origin.map(|origin| origin.fields.clone()).unwrap_or_default();
+fn fields_of_unit(origin: &Origin, drop_in: Option<&str>) -> BTreeMap<String, Vec<String>> {
     let about = |field: &str| match drop_in {
         Some(drop_in) => field == drop_in,
         None => matches!(field, "contents" | "enabled" | "mask"),
     };
-    fields.into_iter().filter(|(field, _)| about(field)).collect()
+    let fields = origin.fields.iter().filter(|(field, _)| about(field));
+    fields.map(|(field, names)| (field.clone(), names.clone())).collect()
 }
 
 fn of_pool(pool: &str, objects: &[Object]) -> Result<Configuration, Finding> {
     let selected = selection::selected(&selection::pool(objects, pool), objects)?;
     let (rendered, _) = selection::render(pool, &selected, objects)?;
-    Ok(Configuration { name: rendered.name, spec: rendered.spec, origins: Some(origins(&selected)?) })
+    Ok(Configuration { name: rendered.name, spec: rendered.spec, origins: Some(rendered.origins) })
 }
 
-fn origins(machine_configs: &[&MachineConfig]) -> Result<Origins, Finding> {
-    origin::of(machine_configs.iter().copied()).map_err(|error| {
-        let name = error.machine_configs().join(", ");
-        selection::of_rendered(&format!("MachineConfig {name}"), &error)
-    })
-}
-
-/// The one rendered MachineConfig of the files, with its origins if all that it was merged from is there too.
+/// The one rendered MachineConfig of the files, with its origins.
 fn of_rendered(objects: &[Object]) -> Result<Configuration, Finding> {
     let all: Vec<&MachineConfig> = objects.iter().filter_map(Object::machine_config).collect();
     let rendered: Vec<&MachineConfig> = all.iter().copied().filter(|each| is_rendered(each)).collect();
@@ -167,18 +166,23 @@ fn of_rendered(objects: &[Object]) -> Result<Configuration, Finding> {
         let message = format!("expected one rendered MachineConfig in the files, found {}", rendered.len());
         return Err(Finding::error("", message).help("name the pool to render for with --pool"));
     };
-    let annotations = one.metadata.annotations.as_ref();
-    let sources = annotations.and_then(|annotations| annotations.get(SOURCES_ANNOTATION));
-    let sources: Option<Vec<String>> = sources.and_then(|text| serde_json::from_str(text).ok());
-    let named = |name: &String| all.iter().copied().find(|each| each.metadata.name.as_ref() == Some(name));
-    let sources: Option<Vec<&MachineConfig>> = sources.and_then(|names| names.iter().map(named).collect());
-    // MachineConfigs that were changed since tell nothing about this configuration.
-    let made = |sources: &[&MachineConfig]| {
-        render::render("", sources.iter().copied()).is_ok_and(|rendered| rendered.spec == one.spec)
-    };
-    let origins = sources.filter(|sources| made(sources)).map(|sources| origins(&sources)).transpose()?;
     let name = one.metadata.name.clone().unwrap_or_default();
-    Ok(Configuration { name, spec: one.spec.clone(), origins })
+    Ok(Configuration { name, spec: one.spec.clone(), origins: origins(one, &all) })
+}
+
+/// Who said what in a rendered MachineConfig: all of it from its sources, if they are there, else what it says itself.
+fn origins(rendered: &MachineConfig, all: &[&MachineConfig]) -> Option<Origins> {
+    let annotation = |name: &str| rendered.metadata.annotations.as_ref()?.get(name);
+    let sources: Vec<String> = serde_json::from_str(annotation(SOURCES_ANNOTATION)?).ok()?;
+    let told = annotation(ORIGINS_ANNOTATION).and_then(|text| origin::decode(text, &sources));
+    if told.as_ref().is_some_and(|told| !told.truncated) {
+        return told;
+    }
+    let named = |name: &String| all.iter().copied().find(|each| each.metadata.name.as_ref() == Some(name));
+    let sources: Option<Vec<&MachineConfig>> = sources.iter().map(named).collect();
+    let again = sources.and_then(|sources| render::render("", sources).ok());
+    // MachineConfigs that were changed since tell nothing about this configuration.
+    again.filter(|again| again.spec == rendered.spec).map(|again| again.origins).or(told)
 }
 
 /// A unit, and the drop-in if it is one.
@@ -234,7 +238,7 @@ impl Shown {
         let mut words = format!("{} of {}: {}\n", self.path, self.rendered, facts.join(", "));
         let Some(origin) = &self.origin else {
             return words
-                + "origin not known: the MachineConfigs that it was merged from are not in the files, or changed since\n";
+                + "origin not known: it has no index of this, and what it was merged from is not in the files, or changed since\n";
         };
         for (field, names) in origin {
             let Some((last, before)) = names.split_last() else { continue };

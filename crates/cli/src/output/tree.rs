@@ -26,7 +26,8 @@ struct Folder {
 }
 
 /// The tree, from the name of the configuration on.
-pub fn text(rendered: &Rendered, desired: &Desired, origins: &Origins) -> String {
+pub fn text(rendered: &Rendered, desired: &Desired) -> String {
+    let origins = &rendered.origins;
     let mut groups: Vec<(&str, Vec<Line>)> = Vec::new();
     let mut root = Folder::default();
     for (path, what, from) in places(desired, origins) {

@@ -188,19 +188,34 @@ fn a_path_that_the_configuration_does_not_have() {
 }
 
 #[test]
-fn a_rendered_configuration_without_its_sources_has_no_origin() {
+fn a_rendered_configuration_alone_tells_its_origins() {
+    let unit = "ignition: {version: 3.4.0}\nsystemd:\n  units:\n  - name: a.service\n    dropins:\n    - name: 10-a.conf\n      \
+                contents: '[Service]'";
+    let late = machine_config("b", "ignition: {version: 3.4.0}\nstorage:\n  files:\n  - {path: /etc/motd, mode: 384}");
+    seen!(
+        "origin_of_rendered_alone",
+        &[("a.yaml", &motd("a")), ("b.yaml", &late), ("c.yaml", &motd("c")), ("d.yaml", &machine_config("d", unit))],
+        "onlay render . --pool worker -o json > rendered; grep onlay.dev rendered; \
+         onlay show - --path /etc/motd < rendered; onlay show - --path /etc/systemd/system/a.service.d/10-a.conf < rendered"
+    );
+}
+
+#[test]
+fn a_rendered_configuration_without_index_and_sources_has_no_origin() {
     let files = [("a.yaml", &*motd("a"))];
     seen!(
         "no_origin",
         &files,
-        "onlay render a.yaml --pool worker | onlay show - --path /etc/motd; echo; onlay show a.yaml --path /etc/motd"
+        "onlay render a.yaml --pool worker | grep -v onlay.dev/origins | onlay show - --path /etc/motd; echo; \
+         onlay show a.yaml --path /etc/motd"
     );
 }
 
 #[test]
 fn sources_that_changed_since_tell_no_origin() {
     let directory = directory(&[("a.yaml", &motd("a"))]);
-    let line = "onlay render a.yaml --pool worker > rendered.yaml; sed -i s/hello/changed/ a.yaml; onlay show . --path /etc/motd";
+    let line = "onlay render a.yaml --pool worker | grep -v onlay.dev/origins > rendered.yaml; \
+                sed -i s/hello/changed/ a.yaml; onlay show . --path /etc/motd";
     let seen = transcript(directory.path(), line, b"");
     assert!(seen.contains("hello") && seen.contains("origin not known"), "{seen}");
 }

@@ -2,7 +2,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use onlay_api::MachineConfigPool;
-use onlay_api::names::{RENDER_ERROR_ANNOTATION, SOURCES_ANNOTATION};
+use onlay_api::names::{ORIGINS_ANNOTATION, RENDER_ERROR_ANNOTATION, SOURCES_ANNOTATION};
 use onlay_core::render::limit::MAX_STORED;
 use onlay_testkit::wait;
 use serde_json::json;
@@ -27,7 +27,9 @@ async fn machine_configs_become_one_configuration_with_its_sources() {
     world.file("50-a", "sources", "/etc/a", "a").await;
     let name = world.rendered("sources", |sources| sources == ["50-a", "50-b"]).await;
     let rendered = world.configs.get(&name).await.unwrap();
-    assert_eq!(rendered.metadata.annotations.unwrap()[SOURCES_ANNOTATION], r#"["50-a","50-b"]"#);
+    let annotations = rendered.metadata.annotations.unwrap();
+    assert_eq!(annotations[SOURCES_ANNOTATION], r#"["50-a","50-b"]"#);
+    assert_eq!(annotations[ORIGINS_ANNOTATION], r#"{"paths":{"/etc/a":{"contents":[0]},"/etc/b":{"contents":[1]}}}"#);
     assert_eq!(rendered.metadata.owner_references.unwrap()[0].kind, "MachineConfigPool");
     assert_eq!(rendered.spec.config["storage"]["files"].as_array().unwrap().len(), 2);
     let tells_sources = |pool: &MachineConfigPool| {

@@ -10,7 +10,7 @@ use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 
 use super::error::RenderError;
 use super::ignition::types::{Config, File, Resource, Unit};
-use super::origin::{self, Origins};
+use super::origin::Origins;
 use super::{ignition, merge};
 
 /// Largest request of etcd, in bytes.
@@ -31,14 +31,13 @@ pub fn stored(json: &str) -> usize {
 }
 
 /// Refuses a configuration of this many bytes, merged from these MachineConfigs, if no object can hold it.
-pub fn check(bytes: usize, ordered: &[&MachineConfig]) -> Result<(), RenderError> {
+pub fn check(bytes: usize, ordered: &[&MachineConfig], origins: &Origins) -> Result<(), RenderError> {
     if bytes <= MAX_STORED {
         return Ok(());
     }
-    let origins = origin::of(ordered.iter().copied())?;
     let mut contributors = Vec::new();
     for machine_config in ordered {
-        contributors.push((merge::name(machine_config).to_owned(), contributed(machine_config, &origins)?));
+        contributors.push((merge::name(machine_config).to_owned(), contributed(machine_config, origins)?));
     }
     contributors.sort_by_key(|(_, bytes)| Reverse(*bytes));
     let named = contributors.iter().skip(1).take_while(|(_, own)| own * SHARE >= bytes).count() + 1;

@@ -8,11 +8,12 @@ use onlay_api::names;
 use serde_json::Value;
 
 use super::error::{Fault, Problem, RenderError};
-use super::ignition::merge::{Merged, Place, unite};
+use super::ignition::merge::{self as layers, Place, unite};
 use super::ignition::spec::configuration;
 use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
 use super::naming::Naming;
+use super::origin::{Collector, Origins};
 use super::{Warning, desired, ignition, notice, validate};
 
 const DEFAULT_KERNEL: &str = "default";
@@ -36,14 +37,27 @@ fn is_worker(machine_config: &MachineConfig) -> bool {
     labels.and_then(|labels| labels.get(names::ROLE_LABEL)).is_some_and(|role| role == names::WORKER_POOL)
 }
 
+/// What MachineConfigs become together.
+pub struct Merged {
+    /// The specification.
+    pub spec: MachineConfigSpec,
+    /// Which of them says what in it.
+    pub origins: Origins,
+    /// What was accepted but probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
 /// Merges MachineConfigs, given in merge order, after checking each of them.
-pub fn merge(ordered: &[&MachineConfig]) -> Result<(MachineConfigSpec, Vec<Warning>), RenderError> {
+pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     let mut spec = empty();
-    let mut merged = Merged::default();
+    let mut merged = layers::Merged::default();
+    let mut origins = Collector::default();
     let mut warnings = Vec::new();
     for (layer, machine_config) in ordered.iter().enumerate() {
-        let config = read(machine_config, &mut warnings)
-            .map_err(|problem| RenderError::Invalid { machine_config: name(machine_config).to_owned(), problem })?;
+        let name = name(machine_config);
+        let invalid = |problem| RenderError::Invalid { machine_config: name.to_owned(), problem };
+        let config = read(machine_config, &mut warnings).map_err(invalid)?;
+        origins.add(name, &config, &machine_config.spec).map_err(invalid)?;
         merged.add(layer, config);
         merge_spec(&mut spec, &machine_config.spec);
     }
@@ -53,7 +67,7 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<(MachineConfigSpec, Vec<Warni
         .map_err(|clash| blame(ordered, &merged.layers_of(clash.keys), clash.problem))?;
     overwrite_by_default(&mut config);
     spec.config = super::to_json(&config, "spec.config")?;
-    Ok((spec, warnings))
+    Ok(Merged { spec, origins: origins.finish(), warnings })
 }
 
 /// The error of a problem that these layers have together.
@@ -99,7 +113,7 @@ fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<C
 
 /// Checks entries that several layers contributed to, since what is right in each can be wrong together, and files that
 /// are appended to, since somebody must say to what.
-fn check_entries(merged: &Merged) -> Result<(), (&[usize], Problem)> {
+fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
     let appended = |place: &Place| matches!(place, Place::File(file) if !file.append.is_empty());
     for (path, place) in merged.places.iter().filter(|(_, at)| at.layers.len() > 1 || appended(&at.entry)) {
         let checked = match &place.entry {

@@ -23,8 +23,11 @@ use std::collections::BTreeMap;
 use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::names;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use merge::Merged;
+use origin::Origins;
 
 pub use desired::Desired;
 pub use error::{Fault, Problem, RenderError, TOO_LARGE};
@@ -43,6 +46,10 @@ pub struct Rendered {
     pub spec: MachineConfigSpec,
     /// Names of the MachineConfigs it was merged from, in merge order.
     pub sources: Vec<String>,
+    /// Which of the sources says what.
+    pub origins: Origins,
+    /// The annotations that its object has in the cluster, whoever writes it: sources and origins.
+    pub annotations: BTreeMap<String, String>,
     /// What was accepted but probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -69,22 +76,18 @@ pub fn render<'a>(
     machine_configs: impl IntoIterator<Item = &'a MachineConfig>,
 ) -> Result<Rendered, RenderError> {
     let ordered = merge::order(machine_configs);
-    let (spec, warnings) = merge::merge(&ordered)?;
+    let Merged { spec, origins, warnings } = merge::merge(&ordered)?;
     desired::of(&spec)?;
     let text = canonical_json(&to_json(&spec, "spec")?);
     let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    let sources = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
-    let rendered = Rendered { name: names::rendered(pool_name, &hash), spec, sources, warnings };
-    let annotations = to_json(&rendered.annotations(), "metadata.annotations")?.to_string();
-    limit::check(limit::stored(&text) + limit::stored(&annotations), &ordered)?;
-    Ok(rendered)
-}
-
-impl Rendered {
-    /// The annotations that its object has in the cluster, whoever writes it.
-    pub fn annotations(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([(names::SOURCES_ANNOTATION.to_owned(), json!(self.sources).to_string())])
-    }
+    let sources: Vec<String> = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
+    let annotations = BTreeMap::from([
+        (names::SOURCES_ANNOTATION.to_owned(), json_text(&sources, "metadata.annotations")?),
+        (names::ORIGINS_ANNOTATION.to_owned(), origin::encode(&origins, &sources)?),
+    ]);
+    let stored = limit::stored(&text) + limit::stored(&json_text(&annotations, "metadata.annotations")?);
+    limit::check(stored, &ordered, &origins)?;
+    Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, origins, annotations, warnings })
 }
 
 /// Whether a MachineConfig is a rendered configuration, which is never merged into another one.
@@ -110,8 +113,14 @@ fn sorted(value: &Value) -> Value {
 }
 
 fn to_json(value: &impl Serialize, field: &str) -> Result<Value, RenderError> {
-    serde_json::to_value(value).map_err(|error| {
-        let fault = Fault::Type { expected: "something that JSON can say".to_owned(), found: error.to_string() };
-        RenderError::Rendered { problem: fault.at(field) }
-    })
+    serde_json::to_value(value).map_err(|error| no_json(&error, field))
+}
+
+fn json_text(value: &impl Serialize, field: &str) -> Result<String, RenderError> {
+    serde_json::to_string(value).map_err(|error| no_json(&error, field))
+}
+
+fn no_json(error: &serde_json::Error, field: &str) -> RenderError {
+    let fault = Fault::Type { expected: "something that JSON can say".to_owned(), found: error.to_string() };
+    RenderError::Rendered { problem: fault.at(field) }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::render::{Rendered, desired, render};
+use onlay_api::machine_config::MachineConfig;
 use onlay_api::names;
 use serde_json::{Value, json};
 
@@ -12,6 +14,10 @@ fn ignition(name: &str, role: &str, mut config: Value) -> MachineConfig {
     machine_config(name, role, &json!({"config": config}))
 }
 
+fn of(machine_configs: &[MachineConfig]) -> Origins {
+    render("worker", machine_configs).unwrap().origins
+}
+
 #[test]
 fn the_last_word_counts_and_those_before_are_named() {
     let motd = |contents: Value| json!({"storage": {"files": [contents]}});
@@ -20,7 +26,7 @@ fn the_last_word_counts_and_those_before_are_named() {
         ignition("99-late", "worker", motd(json!({"path": "/etc/motd", "contents": {"source": "data:,b"}}))),
         ignition("50-early", "worker", motd(json!({"path": "/etc/motd", "contents": {"source": "data:,a"}}))),
     ];
-    let origins = of(&all).unwrap();
+    let origins = of(&all);
     let motd = &origins.places["/etc/motd"];
     assert_eq!(motd.of("contents"), Some("99-late"));
     assert_eq!(motd.overridden("contents"), ["50-early"]);
@@ -34,7 +40,7 @@ fn a_thing_of_another_kind_replaces_what_was_there() {
         ignition("50-file", "worker", json!({"storage": {"files": [{"path": "/etc/a", "mode": 420}]}})),
         ignition("60-link", "worker", json!({"storage": {"links": [{"path": "/etc/a", "target": "b"}]}})),
     ];
-    let origin = of(&all).unwrap().places["/etc/a"].clone();
+    let origin = of(&all).places["/etc/a"].clone();
     assert_eq!(origin.replaced, ["50-file"]);
     assert_eq!((origin.of("mode"), origin.of("target")), (None, Some("60-link")));
 }
@@ -51,7 +57,7 @@ fn units_are_told_by_field_and_drop_in() {
             "dropins": [{"name": "10-x.conf", "contents": "[Service]\n"}]})),
         ),
     ];
-    let origin = of(&all).unwrap().units["a.service"].clone();
+    let origin = of(&all).units["a.service"].clone();
     assert_eq!((origin.of("enabled"), origin.overridden("enabled")), (Some("60-b"), ["50-a".to_owned()].as_slice()));
     assert_eq!((origin.of("contents"), origin.of("10-x.conf")), (Some("50-a"), Some("60-b")));
 }
@@ -72,10 +78,9 @@ fn kernel_arguments_are_those_of_the_node_in_its_order() {
             "config": {"ignition": {"version": "3.4.0"}, "kernelArguments": {"shouldExist": ["late", "later"]}}}),
         ),
     ];
-    let origins = of(&all).unwrap();
-    let spec = super::super::render("worker", &all).unwrap().spec;
+    let Rendered { origins, spec, .. } = render("worker", &all).unwrap();
     let arguments: Vec<&str> = origins.kernel_arguments.iter().map(|(argument, _)| argument.as_str()).collect();
-    assert_eq!(arguments, super::super::desired::of(&spec).unwrap().kernel_arguments);
+    assert_eq!(arguments, desired::of(&spec).unwrap().kernel_arguments);
     let names: Vec<&str> = origins.kernel_arguments.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["50-a", "50-a", "60-b", "50-a", "60-b"]);
     assert_eq!(origins.extensions["usbguard"], ["50-a", "60-b"]);

@@ -45,6 +45,16 @@ fn the_page_tells_the_truth_about_which_one_wins() {
 }
 
 #[test]
+fn the_page_tells_the_truth_about_origins() {
+    let yaml: Vec<&str> =
+        blocks().into_iter().filter(|(language, _)| *language == "yaml").map(|(_, yaml)| yaml).collect();
+    let rendered = render("worker-automount", &[machine_configs(yaml[0]), machine_configs(yaml[1])].concat()).unwrap();
+    let (_, json) = blocks().into_iter().find(|(language, _)| *language == "json").unwrap();
+    let json: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(rendered.annotations[names::ORIGINS_ANNOTATION], canonical_json(&json));
+}
+
+#[test]
 fn the_autofs_example_renders_without_a_warning() {
     let rendered = render("worker-automount", &machine_configs(AUTOFS)).unwrap();
     assert_eq!(rendered.warnings, []);

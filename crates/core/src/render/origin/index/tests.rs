@@ -1,0 +1,118 @@
+use super::*;
+use crate::render::{RenderError, render};
+use onlay_api::machine_config::MachineConfig;
+use onlay_api::names::{ORIGINS_ANNOTATION, ROLE_LABEL};
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn sources(number: usize) -> Vec<String> {
+    (0..number).map(|at| format!("{at:02}-source")).collect()
+}
+
+fn machine_config(name: &str, spec: &Value) -> MachineConfig {
+    let labels = json!({ROLE_LABEL: "worker"});
+    serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}, "spec": spec})).unwrap()
+}
+
+#[test]
+fn the_annotation_is_short_sorted_and_readable() {
+    let config = |config: Value| json!({"ignition": {"version": "3.4.0"}, "storage": config});
+    let motd = |contents: &str| json!({"path": "/etc/motd", "contents": {"source": contents}});
+    let given = [
+        machine_config("50-a", &json!({"config": config(json!({"files": [motd("data:,a"), {"path": "/etc/empty"}]}))})),
+        machine_config(
+            "60-b",
+            &json!({"kernelArguments": ["quiet"], "extensions": ["usbguard"], "config":
+            config(json!({"files": [motd("data:,b")], "links": [{"path": "/etc/empty", "target": "motd"}]}))}),
+        ),
+    ];
+    let rendered = render("worker", &given).unwrap();
+    assert_eq!(
+        rendered.annotations[ORIGINS_ANNOTATION],
+        concat!(
+            r#"{"extensions":{"usbguard":[1]},"kernelArguments":[["quiet",1]],"#,
+            r#""paths":{"/etc/empty":{"replaced":[0],"target":[1]},"/etc/motd":{"contents":[0,1]}}}"#
+        )
+    );
+    assert_eq!(decode(&rendered.annotations[ORIGINS_ANNOTATION], &rendered.sources), Some(rendered.origins));
+}
+
+#[test]
+fn who_says_it_does_not_change_the_name() {
+    let given = |name: &str| machine_config(name, &json!({"kernelArguments": ["quiet"]}));
+    let [a, b] = ["50-a", "60-b"].map(|name| render("worker", [&given(name)]).unwrap());
+    assert_eq!(a.name, b.name);
+    assert_ne!(a.annotations, b.annotations);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_left_out_from_the_end() -> Result<(), RenderError> {
+    let path = |number: usize| format!("/etc/{number:05}/{}", "x".repeat(200));
+    let files: Vec<Value> =
+        (0..1200).map(|number| json!({"path": path(number), "contents": {"source": "data:,"}})).collect();
+    let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": files},
+        "systemd": {"units": [{"name": "a.service", "enabled": true}]}});
+    let rendered = render("worker", &[machine_config("50-a", &json!({"config": config}))])?;
+    let text = &rendered.annotations[ORIGINS_ANNOTATION];
+    assert!(text.len() <= MAX_INDEX && text.len() > MAX_INDEX - 4000 && text.contains(r#","truncated":true,"#));
+    let origins = decode(text, &rendered.sources).unwrap();
+    assert!(origins.truncated && !rendered.origins.truncated);
+    assert_eq!(origins.units, rendered.origins.units);
+    let kept = origins.places.len();
+    assert!(origins.places.iter().eq(rendered.origins.places.iter().take(kept)), "{kept} paths from the first one on");
+    Ok(())
+}
+
+#[rstest]
+#[case::no_json("paths")]
+#[case::another_shape(r#"{"paths":[]}"#)]
+#[case::a_source_that_is_not_there(r#"{"paths":{"/etc/a":{"mode":[2]}}}"#)]
+#[case::an_argument_from_nowhere(r#"{"kernelArguments":[["quiet",9]]}"#)]
+fn what_is_no_index_says_nothing(#[case] text: &str) {
+    assert_eq!(decode(text, &sources(2)), None);
+}
+
+prop_compose! {
+    fn any_names()(numbers in prop::collection::btree_set(0usize..6, 1..4)) -> Vec<String> {
+        let all = sources(6);
+        numbers.into_iter().map(|at| all[at].clone()).collect()
+    }
+}
+
+prop_compose! {
+    fn any_origin()(
+        fields in prop::collection::btree_map("contents|mode|append|10-[a-c]\\.conf", any_names(), 0..4),
+        more in prop::option::of(any_names()),
+        replaced in prop::option::of(any_names()),
+    ) -> Origin {
+        let part = fields.values().flatten().chain(more.iter().flatten());
+        let machine_configs = part.collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        Origin { fields, machine_configs, replaced: replaced.unwrap_or_default() }
+    }
+}
+
+prop_compose! {
+    fn any_origins()(
+        places in prop::collection::btree_map("/etc/[a-e\"]", any_origin(), 0..5),
+        units in prop::collection::btree_map("[a-e]\\.service", any_origin(), 0..5),
+        kernel_arguments in prop::collection::vec((any::<String>(), "0[0-5]-source"), 0..4),
+        extensions in prop::collection::btree_map("[a-c]", any_names(), 0..3),
+        truncated in any::<bool>(),
+    ) -> Origins {
+        Origins { places, units, kernel_arguments, extensions, truncated }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(origins in any_origins()) {
+        let text = encode(&origins, &sources(6)).unwrap();
+        prop_assert_eq!(decode(&text, &sources(6)), Some(origins));
+    }
+
+    #[test]
+    fn no_text_breaks_the_decoder(text in any::<String>()) {
+        let _ = decode(&text, &sources(1));
+    }
+}
