@@ -104,13 +104,18 @@ pub struct DropIn {
 ///
 /// Fails if the configuration was not made by [`super::render`] and breaks one of its rules.
 pub fn of(spec: &MachineConfigSpec) -> Result<Desired, RenderError> {
-    materialise(spec).map_err(|problem| RenderError::Rendered { problem })
+    let config = ignition::read(&spec.config, &mut Vec::new());
+    config.and_then(|config| materialise(&config, spec)).map_err(|problem| RenderError::Rendered { problem })
 }
 
-fn materialise(spec: &MachineConfigSpec) -> Result<Desired, Problem> {
-    let config = ignition::read(&spec.config, &mut Vec::new())?;
+/// Checks that [`of`] can read a specification, whose configuration is not in it yet.
+pub(super) fn check(config: &Config, spec: &MachineConfigSpec) -> Result<(), RenderError> {
+    materialise(config, spec).map(drop).map_err(|problem| RenderError::Rendered { problem })
+}
+
+fn materialise(config: &Config, spec: &MachineConfigSpec) -> Result<Desired, Problem> {
     validate::spec(spec)?;
-    let mut desired = of_config(&config, Naming::ByKey)?;
+    let mut desired = of_config(config, Naming::ByKey)?;
     let total: usize = desired.files.iter().map(|file| file.contents.len()).sum();
     if total > MAX_TOTAL {
         return Err(Fault::TooLarge { limit: MAX_TOTAL }.at("storage.files"));

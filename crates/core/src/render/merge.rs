@@ -8,7 +8,7 @@ use onlay_api::names;
 use serde_json::Value;
 
 use super::error::{Fault, Problem, RenderError};
-use super::ignition::merge::{self as layers, Place, unite};
+use super::ignition::merge::{self as layers, Place, United};
 use super::ignition::spec::configuration;
 use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
@@ -50,6 +50,7 @@ pub struct Merged {
 /// Merges MachineConfigs, given in merge order, after checking each of them.
 pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     let mut spec = empty();
+    let mut extensions = United::default();
     let mut merged = layers::Merged::default();
     let mut origins = Collector::default();
     let mut warnings = Vec::new();
@@ -59,13 +60,16 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
         let config = read(machine_config, &mut warnings).map_err(invalid)?;
         origins.add(name, &config, &machine_config.spec).map_err(invalid)?;
         merged.add(layer, config);
+        extensions.add(machine_config.spec.extensions.iter().cloned());
         merge_spec(&mut spec, &machine_config.spec);
     }
+    spec.extensions = extensions.into_entries();
     check_entries(&merged).map_err(|(layers, problem)| blame(ordered, layers, problem))?;
-    let mut config = merged.clone().into_config();
+    let (mut config, layers) = merged.into_config();
     validate::no_clashes(&config, Naming::ByKey)
-        .map_err(|clash| blame(ordered, &merged.layers_of(clash.keys), clash.problem))?;
+        .map_err(|clash| blame(ordered, &layers.of(clash.keys), clash.problem))?;
     overwrite_by_default(&mut config);
+    desired::check(&config, &spec)?;
     spec.config = super::to_json(&config, "spec.config")?;
     Ok(Merged { spec, origins: origins.finish(), warnings })
 }
@@ -147,7 +151,6 @@ fn empty() -> MachineConfigSpec {
 
 fn merge_spec(parent: &mut MachineConfigSpec, child: &MachineConfigSpec) {
     parent.kernel_arguments.extend_from_slice(&child.kernel_arguments);
-    unite(&mut parent.extensions, child.extensions.clone());
     parent.fips = Some(parent.fips == Some(true) || child.fips == Some(true));
     let said = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
     if let Some(kernel) = said(&child.kernel_type).filter(|kernel| kernel != DEFAULT_KERNEL) {

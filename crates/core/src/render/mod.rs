@@ -77,7 +77,6 @@ pub fn render<'a>(
 ) -> Result<Rendered, RenderError> {
     let ordered = merge::order(machine_configs);
     let Merged { spec, origins, warnings } = merge::merge(&ordered)?;
-    desired::of(&spec)?;
     let text = canonical_json(&to_json(&spec, "spec")?);
     let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
     let sources: Vec<String> = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
@@ -97,18 +96,38 @@ pub fn is_rendered(machine_config: &MachineConfig) -> bool {
 
 /// A JSON value as text that is the same for equal values: keys sorted, no white space.
 pub fn canonical_json(value: &Value) -> String {
-    sorted(value).to_string()
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
 }
 
-fn sorted(value: &Value) -> Value {
+fn write_canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
-            fields.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(fields.into_iter().collect())
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(key, _)| *key);
+            text.push('{');
+            for (index, (key, value)) in fields.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_canonical(value, text);
+            }
+            text.push('}');
         }
-        Value::Array(entries) => entries.iter().map(sorted).collect(),
-        other => other.clone(),
+        Value::Array(entries) => {
+            text.push('[');
+            for (index, entry) in entries.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_canonical(entry, text);
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::types::{Account, Config, Directory, DropIn, File, Link, Node, Resource, Storage, Unit, User};
+use super::types::{Account, Config, Directory, File, Link, Node, Resource, Storage, Unit, User};
 
 /// A configuration under way, and which layers contributed to each of its entries.
 ///
@@ -20,8 +20,8 @@ pub struct Merged {
     pub places: BTreeMap<Utf8PathBuf, Layered<Place>>,
     /// Units by name.
     pub units: BTreeMap<String, Layered<Unit>>,
-    kernel_arguments: Vec<String>,
-    users: BTreeMap<String, Vec<String>>,
+    kernel_arguments: United,
+    users: BTreeMap<String, United>,
 }
 
 /// An entry, and the layers that it comes from.
@@ -49,11 +49,11 @@ impl Merged {
     pub fn add(&mut self, layer: usize, child: Config) {
         self.add_storage(layer, child.storage);
         for unit in child.systemd.units {
-            lay(&mut self.units, unit.name.clone(), layer, unit, merge_unit);
+            lay(&mut self.units, unit.name.clone(), layer, sort_drop_ins(unit), merge_unit);
         }
-        unite(&mut self.kernel_arguments, child.kernel_arguments.should_exist);
+        self.kernel_arguments.add(child.kernel_arguments.should_exist);
         for user in child.passwd.users {
-            unite(self.users.entry(user.name).or_default(), user.ssh_authorized_keys);
+            self.users.entry(user.name).or_default().add(user.ssh_authorized_keys);
         }
     }
 
@@ -66,30 +66,42 @@ impl Merged {
         }
     }
 
-    /// The layers that contributed to entries, which are named by their path or, for units, by their name.
-    pub fn layers_of(&self, keys: [&str; 2]) -> Vec<usize> {
-        let of_place = |key| self.places.get(Utf8Path::new(key)).map(|place| place.layers.as_slice());
-        let of_unit = |key| self.units.get(key).map(|unit| unit.layers.as_slice());
-        let layers = keys.into_iter().filter_map(|key| of_place(key).or_else(|| of_unit(key)));
-        layers.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
-    }
-
-    /// The merged configuration, every list sorted by key.
-    pub fn into_config(self) -> Config {
-        let mut config = Config::default();
+    /// The merged configuration, every list sorted by key, and which layers contributed to each of its entries.
+    pub fn into_config(self) -> (Config, Layers) {
+        let (mut config, mut layers) = (Config::default(), Layers::default());
         super::VERSION.clone_into(&mut config.ignition.version);
-        for place in self.places.into_values() {
+        for (path, place) in self.places {
+            layers.places.insert(path, place.layers);
             match place.entry {
                 Place::File(file) => config.storage.files.push(file),
                 Place::Directory(directory) => config.storage.directories.push(directory),
                 Place::Link(link) => config.storage.links.push(link),
             }
         }
-        config.systemd.units = self.units.into_values().map(|unit| sort_drop_ins(unit.entry)).collect();
-        config.kernel_arguments.should_exist = self.kernel_arguments;
-        let user = |(name, ssh_authorized_keys)| User { name, ssh_authorized_keys };
+        for (name, unit) in self.units {
+            layers.units.insert(name, unit.layers);
+            config.systemd.units.push(unit.entry);
+        }
+        config.kernel_arguments.should_exist = self.kernel_arguments.entries;
+        let user = |(name, keys): (String, United)| User { name, ssh_authorized_keys: keys.entries };
         config.passwd.users = self.users.into_iter().map(user).collect();
-        config
+        (config, layers)
+    }
+}
+
+/// Numbers of the layers that contributed to the entries of a merged configuration.
+#[derive(Debug, Default)]
+pub struct Layers {
+    places: BTreeMap<Utf8PathBuf, Vec<usize>>,
+    units: BTreeMap<String, Vec<usize>>,
+}
+
+impl Layers {
+    /// The layers that contributed to entries, which are named by their path or, for units, by their name.
+    pub fn of(&self, keys: [&str; 2]) -> Vec<usize> {
+        let layers =
+            keys.into_iter().filter_map(|key| self.places.get(Utf8Path::new(key)).or_else(|| self.units.get(key)));
+        layers.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
     }
 }
 
@@ -170,14 +182,12 @@ fn merge_unit(parent: &mut Unit, child: Unit) -> Option<Unit> {
     replace(&mut parent.contents, child.contents);
     replace(&mut parent.enabled, child.enabled);
     replace(&mut parent.mask, child.mask);
-    let parents = std::mem::take(&mut parent.dropins);
-    let mut dropins: BTreeMap<String, DropIn> = parents.into_iter().map(|each| (each.name.clone(), each)).collect();
     for dropin in child.dropins {
-        let merged = dropins.entry(dropin.name.clone()).or_default();
-        merged.name = dropin.name;
-        replace(&mut merged.contents, dropin.contents);
+        match parent.dropins.binary_search_by(|known| known.name.cmp(&dropin.name)) {
+            Ok(at) => replace(&mut parent.dropins[at].contents, dropin.contents),
+            Err(at) => parent.dropins.insert(at, dropin),
+        }
     }
-    parent.dropins = dropins.into_values().collect();
     None
 }
 
@@ -192,8 +202,21 @@ fn replace<T>(parent: &mut Option<T>, child: Option<T>) {
     }
 }
 
-/// Adds what is not there yet, keeping the order.
-pub fn unite(parent: &mut Vec<String>, child: Vec<String>) {
-    let mut known: HashSet<String> = parent.iter().cloned().collect();
-    parent.extend(child.into_iter().filter(|entry| known.insert(entry.clone())));
+/// Texts, each once, in the order in which they came.
+#[derive(Debug, Clone, Default)]
+pub struct United {
+    entries: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl United {
+    /// Adds what is not there yet.
+    pub fn add(&mut self, entries: impl IntoIterator<Item = String>) {
+        self.entries.extend(entries.into_iter().filter(|entry| self.known.insert(entry.clone())));
+    }
+
+    /// All of them.
+    pub fn into_entries(self) -> Vec<String> {
+        self.entries
+    }
 }

@@ -31,7 +31,7 @@ pub fn read(config: &Value, unknown: &mut Vec<String>) -> Result<Config, Problem
     if !empty {
         check_version(config.pointer("/ignition/version"))?;
     }
-    let known = schema::read(config, &schema::CONFIG, "", unknown)?;
+    let known = schema::read(config, &schema::CONFIG, schema::At::Root, unknown)?;
     let mut config = if known.is_null() { Config::default() } else { deserialize(known)? };
     VERSION.clone_into(&mut config.ignition.version);
     Ok(config)

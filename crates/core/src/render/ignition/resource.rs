@@ -73,8 +73,13 @@ fn read_data_url(source: &str) -> Result<Vec<u8>, Fault> {
 
 /// The bytes of percent-encoded contents.
 pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
-    const UNSAFE: &str = " <>#\"{}|\\^[]`";
-    if let Some((at, found)) = data.char_indices().find(|(_, c)| !c.is_ascii_graphic() || UNSAFE.contains(*c)) {
+    let is_unsafe = |byte: u8| {
+        !byte.is_ascii_graphic()
+            || matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`')
+    };
+    if let Some((at, found)) =
+        data.bytes().position(is_unsafe).and_then(|at| Some((at, data.get(at..)?.chars().next()?)))
+    {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(Fault::DataUrl(format!("character {found:?} at {at} of the contents; write {written}")));
     }

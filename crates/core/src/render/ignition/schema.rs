@@ -3,6 +3,8 @@
 //! Source: the fields of specification 3.5.0, which has every field of 3.0 to 3.4 with the same meaning. As Ignition
 //! does, fields that the specification does not have are ignored, and reported so that a typing mistake is seen.
 
+use std::fmt;
+
 use super::super::error::{Fault, Problem, excerpt};
 use serde_json::{Map, Value};
 
@@ -101,8 +103,27 @@ const USER: Shape = Record(&[
     ("system", Refused(ACCOUNT)),
 ]);
 
+/// The path of a value, which is written out only where there is something to say about it.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    Root,
+    Field(&'a At<'a>, &'a str),
+    Entry(&'a At<'a>, usize),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => out.write_str(name),
+            Self::Field(parent, name) => write!(out, "{parent}.{name}"),
+            Self::Entry(parent, index) => write!(out, "{parent}[{index}]"),
+        }
+    }
+}
+
 /// Copies what the shape knows out of `value`; the paths of what it does not know are added to `unknown`.
-pub(super) fn read(value: &Value, shape: &Shape, at: &str, unknown: &mut Vec<String>) -> Result<Value, Problem> {
+pub(super) fn read(value: &Value, shape: &Shape, at: At<'_>, unknown: &mut Vec<String>) -> Result<Value, Problem> {
     match (shape, value) {
         (_, Value::Null) | (Text, Value::String(_)) | (Flag, Value::Bool(_)) => Ok(value.clone()),
         (Whole, Value::Number(number)) if number.is_i64() => Ok(value.clone()),
@@ -110,14 +131,15 @@ pub(super) fn read(value: &Value, shape: &Shape, at: &str, unknown: &mut Vec<Str
             .iter()
             .enumerate()
             .map(|(index, entry)| {
-                let known = read(entry, each, &format!("{at}[{index}]"), unknown)
-                    .map_err(|problem| problem.in_entry(at, key(entry)))?;
-                not_null(known, each, at, index)
+                let of_entry = At::Entry(&at, index);
+                let known = read(entry, each, of_entry, unknown)
+                    .map_err(|problem| problem.in_entry(&at.to_string(), key(entry)))?;
+                if known.is_null() { Err(wrong_type(each, &known, of_entry)) } else { Ok(known) }
             })
             .collect(),
         (Record(fields), Value::Object(given)) => read_record(given, fields, at, unknown),
         (Refused(_), value) if is_empty(value) => Ok(Value::Null),
-        (Refused(way_out), _) => Err(Fault::Refused(way_out).at(at)),
+        (Refused(way_out), _) => Err(Fault::Refused(way_out).at(at.to_string())),
         (expected, found) => Err(wrong_type(expected, found, at)),
     }
 }
@@ -127,28 +149,24 @@ fn key(entry: &Value) -> &str {
     entry.get("path").or_else(|| entry.get("name")).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn not_null(entry: Value, shape: &Shape, at: &str, index: usize) -> Result<Value, Problem> {
-    if entry.is_null() { Err(wrong_type(shape, &entry, &format!("{at}[{index}]"))) } else { Ok(entry) }
-}
-
 fn read_record(
     given: &Map<String, Value>,
     fields: &[(&str, Shape)],
-    at: &str,
+    at: At<'_>,
     unknown: &mut Vec<String>,
 ) -> Result<Value, Problem> {
     let mut known = Map::new();
     for (name, value) in given {
-        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        let path = At::Field(&at, name);
         match fields.iter().find(|(field, _)| field == name) {
             Some((_, shape)) => {
-                let value = read(value, shape, &path, unknown)?;
+                let value = read(value, shape, path, unknown)?;
                 if !value.is_null() {
                     known.insert(name.clone(), value);
                 }
             }
             None if is_empty(value) => {}
-            None => unknown.push(excerpt(&path)),
+            None => unknown.push(excerpt(&path.to_string())),
         }
     }
     Ok(Value::Object(known))
@@ -165,7 +183,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn wrong_type(shape: &Shape, found: &Value, at: &str) -> Problem {
+fn wrong_type(shape: &Shape, found: &Value, at: At<'_>) -> Problem {
     let expected = match (shape, found) {
         (Text, _) => "a text".to_owned(),
         (Flag, _) => "true or false".to_owned(),
@@ -177,5 +195,8 @@ fn wrong_type(shape: &Shape, found: &Value, at: &str) -> Problem {
         (List(_), _) => "a list".to_owned(),
         (Record(_) | Refused(_), _) => "fields with values".to_owned(),
     };
-    Fault::Type { expected, found: excerpt(&found.to_string()) }.at(if at.is_empty() { "spec.config" } else { at })
+    Fault::Type { expected, found: excerpt(&found.to_string()) }.at(match at {
+        At::Root => "spec.config".to_owned(),
+        at => at.to_string(),
+    })
 }
