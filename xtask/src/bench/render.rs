@@ -1,0 +1,121 @@
+//! `cargo xtask bench render`: figures of rendering and of Butane, on files that are made for it.
+
+use super::{Figure, Measured, mebibytes, milliseconds};
+use crate::run;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use wait4::Wait4;
+
+/// How often a program is run; the figure is the median.
+const RUNS: usize = 11;
+/// Numbers of MachineConfigs, and the goal for each.
+const SIZES: [(usize, &str); 4] = [(10, "<= 1 ms"), (100, "-"), (1000, "<= 20 ms"), (10_000, "-")];
+/// Different paths at most: more files of their size are more than an object of the API can hold.
+const PATHS: usize = 1000;
+/// Bytes of a file.
+const CONTENTS: usize = 500;
+
+const IN_PROCESS: &str = "core::render::render, release, median of 21 runs in one process";
+const REPEATED: &str = "the same; 1,000 paths, each said ten times";
+const WALL: &str = "from start to end of the process, release, median of 11 runs";
+const RESIDENT: &str = "ru_maxrss of wait4, at least that of xtask itself, median of 11 runs";
+
+/// Builds the programs as they are shipped, and measures them.
+pub fn measure() -> Measured<Vec<Figure>> {
+    let words = ["build", "--quiet", "--release", "--workspace", "--bin=onlay", "--example=time_render"];
+    run::pass(Command::new("cargo").args(words))?;
+    let target = run::root().join(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned()));
+    let (release, files) = (target.join("release"), target.join("bench"));
+    let mut figures = Vec::new();
+    for (number, goal) in SIZES {
+        let directory = write_machine_configs(&files, number)?;
+        let seconds: f64 =
+            run::read(Command::new(release.join("examples/time_render")).arg(&directory))?.trim().parse()?;
+        let how = if number > PATHS { REPEATED } else { IN_PROCESS };
+        figures.push(milliseconds(format!("render, {number} MachineConfigs"), seconds, goal, how));
+    }
+    let onlay = release.join("onlay");
+    for (number, goal) in [(1000, "<= 30 MiB"), (10_000, "-")] {
+        let directory = files.join(number.to_string());
+        let (seconds, kibibytes) =
+            process(&onlay, |onlay| onlay.arg("render").arg(&directory).args(["--pool", "worker"]))?;
+        figures.push(milliseconds(format!("onlay render, {number} files"), seconds, "-", WALL));
+        figures.push(mebibytes(format!("onlay render, {number} files, resident"), kibibytes, goal, RESIDENT));
+    }
+    let file = write_butane(&files)?;
+    let (seconds, _) = process(&onlay, |onlay| onlay.arg("butane").arg(&file))?;
+    figures.push(milliseconds("onlay butane, 200 lines", seconds, "<= 15 ms", WALL));
+    Ok(figures)
+}
+
+/// Runs a program several times: seconds and KiB, the median of each.
+fn process(program: &Path, with: impl Fn(&mut Command) -> &mut Command) -> Measured<(f64, f64)> {
+    let (mut seconds, mut kibibytes) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let mut command = Command::new(program);
+        let start = Instant::now();
+        let ended = with(&mut command).stdout(Stdio::null()).spawn()?.wait4()?;
+        seconds.push(start.elapsed().as_secs_f64());
+        kibibytes.push(ended.rusage.maxrss as f64 / 1024.0);
+        if !ended.status.success() {
+            return Err(format!("`{command:?}` ended with {}", ended.status).into());
+        }
+    }
+    Ok((median(seconds), median(kibibytes)))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A directory with this many MachineConfigs, each in a file.
+fn write_machine_configs(below: &Path, number: usize) -> Measured<PathBuf> {
+    let directory = below.join(number.to_string());
+    std::fs::create_dir_all(&directory)?;
+    for at in 0..number {
+        std::fs::write(directory.join(format!("{at:05}.yaml")), machine_config(at))?;
+    }
+    Ok(directory)
+}
+
+/// A MachineConfig with a file; every tenth has a unit as well, and every fiftieth an argument.
+fn machine_config(at: usize) -> String {
+    let contents: String = format!("{at:05}").chars().cycle().take(CONTENTS).collect();
+    let mut text = format!(
+        "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\nmetadata:\n  name: 50-bench-{at:05}\n  \
+         labels:\n    machineconfiguration.openshift.io/role: worker\nspec:\n  config:\n    ignition:\n      \
+         version: 3.5.0\n    storage:\n      files:\n        - path: /etc/bench/{:05}\n          mode: 420\n          \
+         contents:\n            source: data:,{contents}\n",
+        at % PATHS
+    );
+    if at.is_multiple_of(10) {
+        text.push_str(&format!(
+            "    systemd:\n      units:\n        - name: bench-{:05}.service\n          enabled: true\n          \
+             contents: |\n            [Service]\n            ExecStart=/usr/bin/true\n            [Install]\n            \
+             WantedBy=multi-user.target\n",
+            at % PATHS
+        ));
+    }
+    if at.is_multiple_of(50) {
+        text.push_str(&format!("  kernelArguments:\n    - bench.argument{at}=1\n"));
+    }
+    text
+}
+
+/// A Butane file of 200 lines.
+fn write_butane(below: &Path) -> Measured<PathBuf> {
+    let mut text = "variant: openshift\nversion: 4.19.0\nmetadata:\n  name: 50-bench\n  labels:\n    \
+                    machineconfiguration.openshift.io/role: worker\nstorage:\n  files:\n"
+        .to_owned();
+    for at in 0..32 {
+        text.push_str(&format!(
+            "    - path: /etc/bench/{at}\n      mode: 0644\n      contents:\n        inline: |\n          first line of \
+             {at}\n          second line of {at}\n"
+        ));
+    }
+    let path = below.join("bench.bu");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
