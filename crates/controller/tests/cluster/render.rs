@@ -107,7 +107,8 @@ async fn as_much_as_the_store_takes_is_rendered_and_more_is_told() {
     let world = World::new().await;
     world.pool("large", json!({})).await;
     // What Go escapes is stored as six characters.
-    let unit = format!("[Service]\nExecStart=/bin/true {}\n", "&".repeat(50_000));
+    let comments = format!("# {}\n", "&".repeat(1_000)).repeat(50);
+    let unit = format!("[Service]\nExecStart=/bin/true\n{comments}");
     let unit = json!({"units": [{"name": "large.service", "contents": unit}]});
     world.ignition("50-unit", "large", json!({"ignition": {"version": "3.5.0"}, "systemd": unit})).await;
     world.file("51-a", "large", "/etc/a", &"a".repeat(600_000)).await;

@@ -105,7 +105,7 @@ fn nodes_go_from_what_they_run_and_by_the_units_of_their_host() {
     let members = [member(&a, &empty), member(&b, &empty), member(&c, &behind), member(&d, &old)];
     let forecast = pool(Some(side(&worker, &old)), side(&worker, &new), &members, None, &Past::default()).unwrap();
     let expected = [
-        "v (a): reload containerd.service",
+        "v (a): restart containerd.service",
         "v (b): reload crio.service",
         "w (c): nothing to do on the node",
         "x (d): drain, reboot",
@@ -113,7 +113,7 @@ fn nodes_go_from_what_they_run_and_by_the_units_of_their_host() {
     assert_eq!(moves(&forecast), expected);
     let plan = forecast.plan.unwrap();
     let turns: Vec<String> = plan.turns.iter().map(|turn| format!("{} {}", turn.node, turn.disruption)).collect();
-    assert_eq!(turns, ["a reload containerd.service", "b reload crio.service", "d drain, reboot"]);
+    assert_eq!(turns, ["a restart containerd.service", "b reload crio.service", "d drain, reboot"]);
     assert_eq!(plan.at_once, ["c"]);
 }
 

@@ -42,7 +42,8 @@ fn the_limit_is_met_to_the_byte() {
 #[test]
 fn what_go_escapes_counts_as_it_is_stored() {
     let unit = |text: &str| {
-        let contents = format!("[Service]\nExecStart=/bin/true {}\n", text.repeat(MAX_STORED / 4));
+        let comments = format!("# {}\n", text.repeat(1_000)).repeat(MAX_STORED / 4_000);
+        let contents = format!("[Service]\nExecStart=/bin/true\n{comments}");
         [machine_config("50-a", json!({"systemd": {"units": [{"name": "a.service", "contents": contents}]}}))]
     };
     assert!(render("worker", &unit("x")).is_ok());
