@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+pub use commands::schemas;
 pub use exit::Exit;
-pub use output::json::schemas;
 pub use streams::Streams;
 
 /// Columns that errors take where there is no terminal to ask, and at most.

@@ -67,6 +67,16 @@ pub fn ask(cluster: &Cluster) -> Result<Input, Finding> {
 /// The kind with the node disruption policy, by full name.
 pub const POLICY: &str = "machineconfigurations.operator.openshift.io";
 
+/// What is there, what shall be there, and what of it the files say.
+pub struct Worlds {
+    /// As it is.
+    pub before: World,
+    /// As it shall be.
+    pub after: World,
+    /// The wanted objects.
+    pub wanted: Vec<Object>,
+}
+
 impl World {
     /// Reads objects.
     ///

@@ -5,8 +5,7 @@ use onlay_host::root::Access;
 use onlay_host::state::{GuardReport, GuardSettings, Quarantine, Quarantined};
 use onlay_host::{converge, guard_unit, systemd};
 
-use super::steps::check;
-use super::{Error, JournalFile, Machine};
+use super::{Error, JournalFile, Machine, check};
 
 /// The guard's program in the agent's own image.
 pub const PROGRAM: &str = "/usr/bin/onlay-guard";

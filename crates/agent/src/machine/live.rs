@@ -11,11 +11,8 @@ use onlay_host::record::Record;
 use onlay_host::state::{Quarantine, Quarantined};
 use onlay_host::systemd;
 
-use super::steps::check;
-use super::{Error, Machine, digest_of};
+use super::{Error, Machine, NEXT, check, digest_of};
 
-/// Under which name the record waits.
-pub(super) const NEXT: &str = "running/next";
 /// What a person can do about an entry that names the wrong unit.
 const CORRECT: &str = "correct spec.nodeDisruptionPolicy of MachineConfiguration cluster";
 

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use onlay_api::Permit;
 use onlay_core::node::{Boot, Journal, Observed, Target};
 use onlay_host::command::{self, Run};
+use onlay_host::converge::Problem;
 use onlay_host::os::{self, Backend, Deployment};
 use onlay_host::record::Record;
 use onlay_host::root::{self, Root};
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use guard::PROGRAM as GUARD_PROGRAM;
 
+/// Under which name the record of a changed running system waits.
+const NEXT: &str = "running/next";
 /// Where the agent's word for this boot lies, for the guard: the confirmed deployment.
 const WORD: &str = "/run/onlay/confirmed";
 /// Where credentials lie while an image is fetched, as the machine sees it.
@@ -250,4 +253,13 @@ impl Machine {
 /// The digest in an image's name.
 fn digest_of(image: &str) -> &str {
     image.split_once('@').map_or(image, |(_, digest)| digest)
+}
+
+/// Nothing, or an error with all problems.
+fn check(doing: &'static str, problems: &[Problem]) -> Result<(), Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Err(Error::Problems { doing, problems })
 }

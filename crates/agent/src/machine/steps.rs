@@ -14,8 +14,7 @@ use onlay_host::root::{Access, Root};
 use onlay_host::state::{Adopted, Confirmed, GuardReport};
 use onlay_host::{disk, systemd};
 
-use super::live::NEXT;
-use super::{AUTHFILE, Error, JournalFile, Machine, WORD, digest_of};
+use super::{AUTHFILE, Error, JournalFile, Machine, NEXT, WORD, check, digest_of};
 use crate::record;
 
 /// Space that must be free before an image is staged, in bytes.
@@ -242,12 +241,4 @@ impl Machine {
         let list = self.state.load::<onlay_host::state::Quarantine>()?.unwrap_or_default();
         Ok(list.find(digest_of(&target.image), &target.config).map(|entry| entry.reason.clone()))
     }
-}
-
-pub(super) fn check(doing: &'static str, problems: &[Problem]) -> Result<(), Error> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Err(Error::Problems { doing, problems })
 }

@@ -9,21 +9,20 @@ use onlay_core::change::foresee::{self, Configuration, Forecast, Member, PoolSid
 use onlay_core::change::past;
 use onlay_core::pools::{self, Labels, PoolError};
 
-use super::plan::{Planned, Worlds};
 use crate::finding::{Finding, Severity};
 use crate::input::Object;
 use crate::selection;
-use crate::world::{self, World};
+use crate::world::{self, World, Worlds};
 
 /// The kind that says what is built for a pool.
 const OS_CONFIG: &str = "MachineOSConfig";
 
-/// What each pool goes through; what is wrong is added to the findings.
-pub fn foresee(worlds: &Worlds, planned: &mut Planned, findings: &mut Vec<Finding>) {
+/// What each pool goes through, none if nothing differs for it; what is wrong is added to the findings.
+pub fn foresee(worlds: &Worlds, findings: &mut Vec<Finding>) -> Vec<(String, Option<Forecast>)> {
     if worlds.after.pools.is_empty() {
         let finding = Finding::error("", "there is no MachineConfigPool, neither in the files nor in what is there");
         findings.push(finding.help("`kubectl get machineconfigpools -o yaml` writes those of a cluster"));
-        return;
+        return Vec::new();
     }
     findings.extend(worlds.wanted.iter().filter_map(|object| homeless_build(object, worlds)));
     findings.extend(unselected(worlds));
@@ -36,13 +35,14 @@ pub fn foresee(worlds: &Worlds, planned: &mut Planned, findings: &mut Vec<Findin
         running.extend(known.and_then(|(name, read)| Some((name, read.ok()?))));
     }
     let seen = Seen { worlds, homes, told, running };
+    let mut forecasts = Vec::new();
     for pool in &worlds.after.pools {
         match seen.forecast(pool, findings) {
-            Ok(Some(forecast)) => planned.pools.push(forecast),
-            Ok(None) => planned.unchanged.push(name(pool).to_owned()),
+            Ok(forecast) => forecasts.push((name(pool).to_owned(), forecast)),
             Err(finding) => findings.push(finding),
         }
     }
+    forecasts
 }
 
 /// What each pool is told to run now, by name; one that cannot be rendered is left out.

@@ -11,6 +11,8 @@ pub mod validate;
 
 use std::io;
 
+use schemars::{Schema, schema_for};
+
 use crate::arguments::Verb;
 use crate::{Exit, Streams};
 
@@ -24,4 +26,14 @@ pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
         Verb::Show(arguments) => show::run(arguments, streams),
         Verb::Validate(arguments) => validate::run(arguments, streams),
     }
+}
+
+/// The schemas of what `-o json` writes, by verb. A rendered configuration is a MachineConfig and has that schema.
+pub fn schemas() -> [(&'static str, Schema); 4] {
+    [
+        ("diff", schema_for!(diff::Differs)),
+        ("plan", schema_for!(plan::Planned)),
+        ("show", schema_for!(show::Shown)),
+        ("validate", schema_for!(validate::Validated)),
+    ]
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::foresight::foresee;
 use crate::finding::{Finding, Report, any_error, once};
 use crate::input::kubectl::Cluster;
-use crate::input::{self, Object, overlay};
+use crate::input::{self, overlay};
 use crate::output::{forecast, json};
-use crate::world::{self, World, take};
+use crate::world::{self, World, Worlds, take};
 use crate::{Exit, Streams};
 
 /// The word that stands for the live cluster.
@@ -67,7 +67,14 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     let mut planned =
         Planned { against: arguments.against.clone(), pools: Vec::new(), unchanged: Vec::new(), findings: Vec::new() };
     match worlds(arguments, streams, &mut findings) {
-        Ok(Some(worlds)) => foresee(&worlds, &mut planned, &mut findings),
+        Ok(Some(worlds)) => {
+            for (pool, forecast) in foresee(&worlds, &mut findings) {
+                match forecast {
+                    Some(forecast) => planned.pools.push(forecast),
+                    None => planned.unchanged.push(pool),
+                }
+            }
+        }
         Ok(None) => {}
         Err(finding) => findings.push(finding),
     }
@@ -88,16 +95,6 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
         }
     }
     Ok(exit)
-}
-
-/// What is there, what shall be there, and what of it the files say.
-pub(super) struct Worlds {
-    /// As it is.
-    pub before: World,
-    /// As it shall be.
-    pub after: World,
-    /// The wanted objects.
-    pub wanted: Vec<Object>,
 }
 
 fn worlds(

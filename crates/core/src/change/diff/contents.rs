@@ -1,11 +1,10 @@
-//! How the contents of a file differ: as lines where people can read them, else as sizes and digests.
+//! How something differs; contents of files as lines where people can read them, else as sizes and digests.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use similar::TextDiff as Lines;
 
-use super::describe::Delta;
 use crate::build::inputs::hex;
 
 /// Longest contents that are compared line by line, in bytes.
@@ -14,6 +13,37 @@ pub const MAX_TEXT: usize = 1 << 20;
 const MAX_COMPARISONS: usize = 1_000_000;
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
+
+/// How something differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Delta {
+    /// One short value became another one; none where there was none.
+    Value {
+        /// The value before.
+        old: Option<String>,
+        /// The value afterwards.
+        new: Option<String>,
+    },
+    /// Entries of a list.
+    Entries {
+        /// Those that come.
+        added: Vec<String>,
+        /// Those that go.
+        removed: Vec<String>,
+        /// Whether only the order differs.
+        reordered: bool,
+    },
+    /// Lines of a text.
+    Text(TextDiff),
+    /// Contents that are no text, or too long to compare line by line.
+    Bytes {
+        /// The contents before.
+        old: Option<Blob>,
+        /// The contents afterwards.
+        new: Option<Blob>,
+    },
+}
 
 /// A difference of two texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::contents::{Blob, TextDiff, compare};
+use super::contents::{Delta, compare};
 use super::{Change, Pair, Place};
 use crate::render::desired::{DesiredUnit, Owner};
 
@@ -42,37 +42,6 @@ pub struct Detail {
     pub aspect: String,
     /// How it differs.
     pub delta: Delta,
-}
-
-/// How something differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Delta {
-    /// One short value became another one; none where there was none.
-    Value {
-        /// The value before.
-        old: Option<String>,
-        /// The value afterwards.
-        new: Option<String>,
-    },
-    /// Entries of a list.
-    Entries {
-        /// Those that come.
-        added: Vec<String>,
-        /// Those that go.
-        removed: Vec<String>,
-        /// Whether only the order differs.
-        reordered: bool,
-    },
-    /// Lines of a text.
-    Text(TextDiff),
-    /// Contents that are no text, or too long to compare line by line.
-    Bytes {
-        /// The contents before.
-        old: Option<Blob>,
-        /// The contents afterwards.
-        new: Option<Blob>,
-    },
 }
 
 impl Change<'_> {

@@ -11,8 +11,8 @@ use onlay_api::machine_config::MachineConfigSpec;
 
 use crate::render::desired::{Desired, DesiredDirectory, DesiredFile, DesiredLink, DesiredUnit};
 
-pub use contents::{Blob, MAX_TEXT, TextDiff};
-pub use describe::{Delta, Description, Detail, Presence};
+pub use contents::{Blob, Delta, MAX_TEXT, TextDiff};
+pub use describe::{Description, Detail, Presence};
 
 /// The kernel that an image brings.
 const DEFAULT_KERNEL: &str = "default";
