@@ -65,7 +65,9 @@ fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
     ];
     if !arguments.fast {
         let (documents, seconds) = if arguments.full { ("5000", 600) } else { ("300", 60) };
-        checks.push(("judges", Box::new(move || judges(documents))));
+        // A run that anybody's change has to pass judges the same documents each time; new ones are for the long run.
+        let seed = (!arguments.full).then_some("1");
+        checks.push(("judges", Box::new(move || judges(documents, seed))));
         checks.push(("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))));
         checks.push((
             "tests in the lab",
@@ -102,7 +104,7 @@ fn tests(command: &mut Command) -> Result<String, String> {
 }
 
 /// Our answers beside those of the real tools; the line adds up what was judged.
-fn judges(documents: &str) -> Result<String, String> {
+fn judges(documents: &str, seed: Option<&str>) -> Result<String, String> {
     let mut directory = None;
     ensure(async |layout, progress| {
         let judges = onlay_testkit::Assets::ensure_judges(layout, progress).await?;
@@ -114,6 +116,7 @@ fn judges(documents: &str) -> Result<String, String> {
     command.args(["test", "--workspace", "--exclude=onlay-e2e", "--test=judges"]);
     command.args(["--", "--nocapture", "--test-threads=1"]);
     command.env("ONLAY_JUDGES", directory).env("ONLAY_JUDGES_CASES", documents);
+    command.envs(seed.map(|seed| ("ONLAY_JUDGES_SEED", seed)));
     let (lines, outcome) = run::tests(&mut command, "judged ");
     let total = |word: &str| lines.iter().map(|line| count(line, word)).sum::<usize>();
     let line = format!("{} passed, {} failed", total("passed"), total("failed"));

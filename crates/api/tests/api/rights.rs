@@ -90,6 +90,7 @@ async fn an_agent_may_do_this_and_nothing_else() {
             }
         }
         expected.insert(format!("patch machineconfiguration.openshift.io/machineconfignodes/status {namespace}"));
+        expected.insert(format!("get operator.openshift.io/machineconfigurations {namespace}"));
     }
     for verb in ["get", "list", "watch"] {
         expected.insert(format!("{verb} /secrets {NODE_SECRETS_NAMESPACE}"));

@@ -108,7 +108,9 @@ impl Sections {
 /// The name of a section, from what follows its opening bracket.
 fn section(rest: &str) -> Result<&str, &'static str> {
     let name = rest.strip_suffix(']').ok_or("a section without its end; write [NAME] and nothing else on the line")?;
-    let is_broken = |c: char| c.is_control() || "[]\"'\\".contains(c);
+    // Brackets are letters of a name that systemd does not know; somebody else's sections it does not ask about.
+    let brackets = if name.starts_with("X-") { "" } else { "[]" };
+    let is_broken = |c: char| c.is_control() || "\"'\\".contains(c) || brackets.contains(c);
     if name.is_empty() || name.contains(is_broken) {
         return Err("a section with a broken name; write [NAME], such as [Service]");
     }
