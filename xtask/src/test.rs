@@ -57,7 +57,7 @@ fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
             Box::new(move || {
                 tests(
                     Command::new("cargo")
-                        .args(["test", "--workspace", "--exclude=onlay-e2e"])
+                        .args(["test", "--workspace", "--exclude=onlay-e2e", "--no-fail-fast"])
                         .env("PROPTEST_CASES", cases),
                 )
             }),
