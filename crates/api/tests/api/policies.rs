@@ -192,7 +192,7 @@ async fn an_agent_writes_no_other_object_whatever_its_role_allows() {
     let made = json!({"spec": full("MachineConfigNode", "worker-9")["spec"]});
     let refused = create_past_roles("worker-9", "worker-9", made).await;
     // Two policies refuse this one, and the API server tells the words of either.
-    assert_refused(refused, &["403", "machineconfignodes", "\"worker-9\""]);
+    assert_refused(refused, &["403", "ValidatingAdmissionPolicy 'onlay-machineconfignode-", "\"worker-9\""]);
     let status = json!({"status": {"onlay": {"bootId": "11234567-89ab-cdef-0123-456789abcdef"}}});
     assert_eq!(patch_past_roles("worker-0", "machineconfignodes", "worker-0/status", status).await, None);
 }

@@ -124,7 +124,7 @@ pub enum Fault {
     UnitName(String),
     #[error("{0:?} is no drop-in name; end it in .conf")]
     DropInName(String),
-    #[error("systemd cannot read this unit: {0}")]
+    #[error("Ignition cannot read this unit: {0}")]
     UnitSyntax(&'static str),
     #[error(
         "{0} is enabled but has no [Install] section with an option, so that enabling it does nothing; add WantedBy="
