@@ -16,7 +16,7 @@ use onlay_api::reference::NameReference;
 
 use super::drain::{DrainOrder, DrainPlan, DrainView, PodRef, could_run_on, plan};
 use super::health::cordon_mark;
-use super::stand::{Stand, is_midway, stuck_at};
+use super::stand::{Stand, has_let_go, is_midway, stuck_at};
 use super::target::Target;
 use super::views::{NodeView, Views};
 use super::wait::{Drain, WaitReason};
@@ -56,7 +56,8 @@ pub(super) fn decide(view: &NodeView<'_>, views: &Views<'_>, now: Timestamp) -> 
     let course = course(view, views, now);
     let cordon = cordon(view, course.scheduling, now);
     let is_back = course.scheduling == Scheduling::Back && view.health.cordoned_by_us && cordon.is_none();
-    let wait = course.wait.or(is_back.then_some(WaitReason::NotReady));
+    let waits_for = if view.health.ready { WaitReason::Agent } else { WaitReason::NotReady };
+    let wait = course.wait.or(is_back.then_some(waits_for));
     let is_drained = course.drained || view.stand.as_ref().is_some_and(keeps_drained);
     let conditions = view.state.map(|state| {
         let seen = conditions::Seen {
@@ -192,10 +193,10 @@ fn spec(view: &NodeView<'_>, target: &Target, permit: Permit) -> MachineConfigNo
 }
 
 fn cordon(view: &NodeView<'_>, scheduling: Scheduling, now: Timestamp) -> Option<Cordon> {
-    let is_midway = view.state.is_some_and(is_midway);
+    let is_left = view.state.is_none_or(|state| !is_midway(state) && has_let_go(state));
     match scheduling {
         Scheduling::Away => Some(Cordon::Cordon { mark: cordon_mark(now) }),
-        Scheduling::Back if view.health.cordoned_by_us && view.health.ready && !is_midway => Some(Cordon::Uncordon),
+        Scheduling::Back if view.health.cordoned_by_us && view.health.ready && is_left => Some(Cordon::Uncordon),
         _ => None,
     }
 }

@@ -105,14 +105,33 @@ pub fn is_midway(state: &MachineConfigNode) -> bool {
     })
 }
 
+/// Whether the agent cannot begin to disrupt the node any more: it has ended what it was let into, or has seen that it
+/// may not begin.
+///
+/// A permit that was taken back counts until the agent says that it knows; it may have begun meanwhile.
+pub fn has_let_go(state: &MachineConfigNode) -> bool {
+    let status = state.status.as_ref();
+    let update = status.and_then(|status| status.onlay.as_ref()?.update.as_ref());
+    let has_ended = asked(state, update).is_some_and(|update| {
+        matches!(update.phase, UpdatePhase::Done | UpdatePhase::RolledBack | UpdatePhase::Failed)
+    });
+    let seen = status.and_then(|status| status.observed_generation).unwrap_or_default();
+    let knows = seen >= state.metadata.generation.unwrap_or_default();
+    has_ended || (knows && state.spec.onlay.permit != Permit::Disrupt)
+}
+
+/// The newest update, if it leads to what the spec asks for.
+fn asked<'a>(state: &MachineConfigNode, update: Option<&'a Update>) -> Option<&'a Update> {
+    let image = state.spec.config_image.as_ref().map(|image| &image.desired_image);
+    update.filter(|each| each.config == state.spec.config_version.desired && Some(&each.image) == image)
+}
+
 /// The phase of an update that the node was let into and that has not ended.
 ///
 /// A permit to disrupt is never taken back: the agent may act on it at any moment, before it can say so.
 fn in_flight(state: &MachineConfigNode, update: Option<&Update>) -> Option<UpdatePhase> {
-    let image = state.spec.config_image.as_ref().map(|image| &image.desired_image);
-    let asked = update.filter(|each| each.config == state.spec.config_version.desired && Some(&each.image) == image);
     let let_in = state.spec.onlay.permit == Permit::Disrupt;
-    match (update.map(|update| update.phase), asked.map(|asked| asked.phase)) {
+    match (update.map(|update| update.phase), asked(state, update).map(|asked| asked.phase)) {
         (Some(phase @ (UpdatePhase::Applying | UpdatePhase::Rebooting | UpdatePhase::Verifying)), _) => Some(phase),
         (_, Some(UpdatePhase::Done | UpdatePhase::RolledBack | UpdatePhase::Failed)) => None,
         _ if let_in => Some(UpdatePhase::Staged),

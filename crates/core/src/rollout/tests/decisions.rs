@@ -110,6 +110,25 @@ fn an_updated_node_comes_back_when_it_is_ready() {
     assert_eq!(decision.wait, None);
 }
 
+/// A node that was NotReady for too long got another target while it was let into the former one: whether its agent has
+/// begun on that is known only when it says what it has seen.
+#[rstest]
+#[case::it_says_nothing_yet(Permit::Stage, 2, None)]
+#[case::it_has_seen_that_it_may_not(Permit::Stage, 3, Some(Cordon::Uncordon))]
+#[case::it_may_begin_at_any_moment(Permit::Disrupt, 3, None)]
+fn a_permit_that_is_taken_back_counts_until_the_agent_knows(
+    #[case] permit: Permit,
+    #[case] seen: i64,
+    #[case] cordon: Option<Cordon>,
+) {
+    let mut cluster = behind().updating("a", OLD, permit, UpdatePhase::Staged).cordoned("a").draining("a", vec![]);
+    let state = cluster.states.get_mut("a").unwrap();
+    state.metadata.generation = Some(3);
+    state.status.as_mut().unwrap().observed_generation = Some(seen);
+    report(state).update = Some(update("rendered-worker-former", BASE, UpdatePhase::Staged));
+    assert_eq!(cluster.node_decision("a").cordon, cordon);
+}
+
 #[test]
 fn coming_back_is_told_after_it_happened() {
     let mut cluster = Cluster::default().pool("worker", NEW).node("a", "worker", NEW).cordoned("a");

@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use onlay_api::conditions::{NodeConditionType, set};
-use onlay_api::machine_config_node::{
-    MachineConfigNode, MachineConfigNodeSpec, Needs, Permit, StatusConfigImage, StatusConfigVersion, Update,
-    UpdatePhase,
-};
+use onlay_api::machine_config_node::{MachineConfigNode, Permit, UpdatePhase};
 use onlay_api::machine_config_pool::MachineConfigPoolStatus;
 use onlay_api::names::CORDONED_ANNOTATION;
 
-use super::objects::{BASE, Cluster, node, not_ready, now, pod, report, state};
+use super::objects::{BASE, Cluster, node, not_ready, now, pod, state};
 use crate::rollout::candidates::max_unavailable;
 use crate::rollout::drain::{DrainView, PodRef, Refusal, has_to_leave};
 use crate::rollout::health::Health;
 use crate::rollout::{Cordon, Decision, NodeDecision};
+
+mod agent;
+
+use agent::Agent;
 
 /// What happens next; numbers choose a node or a pool by remainder.
 #[derive(Debug, Clone)]
@@ -52,19 +52,6 @@ pub enum Event {
     Recreate(usize),
     /// So many minutes pass.
     Minutes(u8),
-}
-
-/// What an agent keeps on its node's disk.
-#[derive(Debug, Clone)]
-struct Agent {
-    running: (String, String),
-    /// The newest update it began.
-    update: Option<Update>,
-    /// The spec that it has seen.
-    seen: Option<MachineConfigNodeSpec>,
-    fault: Option<UpdatePhase>,
-    /// What is applied cannot be applied; only another target helps.
-    stuck: bool,
 }
 
 /// One write of the controller.
@@ -111,7 +98,10 @@ impl World {
             let name = format!("n{index}");
             cluster = cluster.node(&name, "worker", "rendered-worker-0");
             let running = ("rendered-worker-0".to_owned(), BASE.to_owned());
-            agents.insert(name.clone(), Agent { running, update: None, seen: None, fault: None, stuck: false });
+            agents.insert(
+                name.clone(),
+                Agent { running, update: None, seen: None, generation: None, fault: None, stuck: false },
+            );
             cluster.drains.insert(name, DrainView::default());
         }
         let (taken, budgets, pools_then) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
@@ -217,7 +207,16 @@ impl World {
                 let made = state(&self.cluster.nodes[name], "", "");
                 let made = MachineConfigNode { status: None, ..made };
                 let state = self.cluster.states.entry(name.clone()).or_insert(made);
+                let before = state.spec.onlay.permit;
                 state.spec.clone_from(decision.spec.as_ref().unwrap());
+                *state.metadata.generation.get_or_insert_default() += 1;
+                let after = state.spec.onlay.permit;
+                let cordoned = Health::of(&self.cluster.nodes[name]).cordoned_by_us;
+                match (before == Permit::Disrupt, after == Permit::Disrupt) {
+                    (false, true) if !cordoned => self.take_out(name),
+                    (true, false) if !cordoned => _ = self.taken.remove(name),
+                    _ => (),
+                }
             }
             NodeWrite::Mirror => {
                 let annotations =
@@ -234,7 +233,7 @@ impl World {
     }
 
     /// The law: of the nodes that were in service, no more than allowed are out of service by our doing.
-    fn cordon(&mut self, name: &str, mark: &str) {
+    fn take_out(&mut self, name: &str) {
         let node = &self.cluster.nodes[name];
         if Health::of(node).in_service() {
             let pool = self.pools_then[name].clone();
@@ -245,6 +244,10 @@ impl World {
             assert!(out < max, "{name} is taken out of {pool}, where {out} of at most {max} are out: {:?}", self.taken);
             self.taken.insert(name.to_owned());
         }
+    }
+
+    fn cordon(&mut self, name: &str, mark: &str) {
+        self.take_out(name);
         let node = self.cluster.nodes.get_mut(name).unwrap();
         node.spec.as_mut().unwrap().unschedulable = Some(true);
         let annotations = node.metadata.annotations.get_or_insert_default();
@@ -276,75 +279,6 @@ impl World {
         }
     }
 
-    fn agent_reads(&mut self, index: usize) {
-        let name = self.name(index);
-        let seen = self.cluster.states.get(&name).map(|state| state.spec.clone());
-        self.agents.get_mut(&name).unwrap().seen = seen;
-    }
-
-    fn agent_acts(&mut self, index: usize) {
-        use UpdatePhase::{Applying, Done, Failed, Preparing, Rebooting, RolledBack, Staged, Verifying};
-        let name = self.name(index);
-        let before = self.agents[&name].update.as_ref().map(|update| update.phase);
-        let agent = self.agents.get_mut(&name).unwrap();
-        let Some(seen) = agent.seen.clone() else { return };
-        let image = seen.config_image.map(|image| image.desired_image);
-        let permit = seen.onlay.permit;
-        let is_same =
-            |update: &Update| update.config == seen.config_version.desired && Some(&update.image) == image.as_ref();
-        if agent.stuck {
-            if !agent.update.as_ref().is_some_and(is_same) {
-                (agent.stuck, agent.update) = (false, None);
-            }
-            return;
-        }
-        let ends = agent.fault.filter(|fault| Some(*fault) == before).and(agent.fault.take());
-        match (agent.update.clone(), before) {
-            (Some(mut update), Some(phase @ (Preparing | Applying | Rebooting | Verifying)))
-                if phase != Preparing || (is_same(&update) && permit != Permit::Hold) =>
-            {
-                update.phase = match (phase, ends) {
-                    (Preparing | Rebooting, Some(_)) => Failed,
-                    (Applying, Some(_)) => Applying,
-                    (_, Some(_)) => RolledBack,
-                    (Preparing, None) => Staged,
-                    (Applying, None) if update.needs == Needs::Reboot => Rebooting,
-                    (Applying, None) => Verifying,
-                    (Rebooting, None) => Verifying,
-                    _ => Done,
-                };
-                agent.stuck = phase == Applying && update.phase == Applying;
-                if update.phase == Done {
-                    agent.running = (update.config.clone(), update.image.clone());
-                }
-                agent.update = Some(update);
-            }
-            (Some(mut update), Some(Staged)) if is_same(&update) && permit >= permit_for(update.needs) => {
-                update.phase = Applying;
-                let drained = matches!(update.needs, Needs::Drain | Needs::Reboot);
-                agent.update = Some(update);
-                if drained {
-                    self.assert_out(&name);
-                }
-            }
-            // What failed while pods still ran is tried again; what was tried midway waits for another target.
-            (Some(mut update), Some(Failed)) if is_same(&update) && permit == Permit::Stage => {
-                update.phase = Preparing;
-                agent.update = Some(update);
-            }
-            (Some(update), Some(Staged | RolledBack | Failed)) if is_same(&update) => (),
-            (Some(update), Some(Done)) if is_same(&update) && agent.running.0 == update.config => (),
-            _ => {
-                if let Some(image) = image.filter(|_| permit >= Permit::Stage) {
-                    let config = seen.config_version.desired;
-                    let (step, message) = (String::new(), String::new());
-                    let needs = if image == agent.running.1 { needs(&config) } else { Needs::Reboot };
-                    agent.update = Some(Update { config, image, phase: Preparing, needs, step, message });
-                }
-            }
-        }
-    }
-
     /// The law: nobody is disrupted who still has pods, unless it was broken before.
     fn assert_out(&self, name: &str) {
         let health = Health::of(&self.cluster.nodes[name]);
@@ -353,20 +287,6 @@ impl World {
             let left: Vec<_> = pods.iter().filter(|pod| has_to_leave(pod)).collect();
             assert!(left.is_empty(), "{name} is disrupted under its pods: {left:?}");
         }
-    }
-
-    fn agent_reports(&mut self, index: usize) {
-        let name = self.name(index);
-        let agent = &self.agents[&name];
-        let Some(state) = self.cluster.states.get_mut(&name) else { return };
-        let desired = state.spec.config_version.desired.clone();
-        report(state).adopted_image = Some(BASE.to_owned());
-        report(state).update.clone_from(&agent.update);
-        let status = state.status.as_mut().unwrap();
-        set(&mut status.conditions, NodeConditionType::NodeDegraded, agent.stuck, "Reason", "", self.now, None);
-        status.config_version = Some(StatusConfigVersion { current: Some(agent.running.0.clone()), desired });
-        status.config_image =
-            Some(StatusConfigImage { current_image: Some(agent.running.1.clone()), desired_image: None });
     }
 
     fn pods_end(&mut self, index: usize) {
@@ -407,7 +327,8 @@ impl World {
         }
         self.cluster.nodes.insert(name.clone(), made);
         self.taken.remove(&name);
-        self.agents.get_mut(&name).unwrap().seen = None;
+        let agent = self.agents.get_mut(&name).unwrap();
+        (agent.seen, agent.generation) = (None, None);
     }
 
     /// Faults stop, people leave everything alone after one last change, and everybody goes on working.
@@ -460,17 +381,6 @@ impl World {
         };
         nodes && self.cluster.pools.values().all(updated)
     }
-}
-
-/// What applying a configuration takes: each kind of change is as frequent as the others.
-fn needs(config: &str) -> Needs {
-    let sum: usize = config.bytes().map(usize::from).sum();
-    [Needs::Reboot, Needs::Drain, Needs::Services, Needs::Write, Needs::None][sum % 5]
-}
-
-/// How far a node must be let before it applies what it has staged.
-fn permit_for(needs: Needs) -> Permit {
-    if matches!(needs, Needs::Write | Needs::None) { Permit::Stage } else { Permit::Disrupt }
 }
 
 /// The writes of a decision, in the order in which the controller makes them.
