@@ -33,6 +33,13 @@ use supervisor::{Machine, State, SupervisorError};
 /// How long a node may take to boot or to end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Runs a command and waits for it from outside the node's processes.
+///
+/// A node that shuts down stops all its processes before it kills them. nsenter would stop itself along with its child and
+/// never see it end, and the node could not end before that. The shell does not care; `exit` keeps it from becoming the
+/// command.
+const PARENT: &str = r#""$@"; exit $?"#;
+
 /// Why a node does not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -241,8 +248,8 @@ impl Node {
         let off = || NodeError::Off { name: self.name.clone() };
         let leader = self.state()?.leader.ok_or_else(off)?.to_string();
         let mut enter = std::process::Command::new("nsenter");
-        enter.args(["--target", &leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]);
-        enter.args(words).env_clear().env("HOME", "/root").env("LANG", "C.UTF-8");
+        enter.args(["--target", &leader, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--no-fork", "--"]);
+        enter.args(["sh", "-c", PARENT, "sh"]).args(words).env_clear().env("HOME", "/root").env("LANG", "C.UTF-8");
         enter.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(terminal) = std::env::var("TERM") {
             enter.env("TERM", terminal);

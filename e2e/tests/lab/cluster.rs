@@ -1,7 +1,8 @@
 //! The cluster that the tests share, and the words they say to it.
 //!
-//! Tests run one after the other. Each begins with [`Cluster::fresh`], which brings the lab up, installs onlay, and takes away
-//! whatever an earlier test left, so that a failed test does not fail the next one.
+//! Tests run one after the other. Each begins with [`Cluster::fresh`], which takes away whatever an earlier test left. The
+//! first one, and one after a failed one, brings the lab up and installs onlay, so that a failed test does not fail the
+//! next one.
 
 use k8s_openapi::api::core::v1::{Event, Node};
 use kube::api::{Api, ListParams};
@@ -11,6 +12,7 @@ use onlay_api::{ConditionStatus, MachineConfigNode, MachineConfigPool, MachineOS
 use onlay_testkit::wait::TimedOut;
 use onlay_testkit::{Kubectl, Lab, Progress, install, lab, wait};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a rollout to one node may take.
@@ -24,8 +26,11 @@ pub const WORKERS: [&str; 2] = ["worker-0", "worker-1"];
 /// Where onlay lives.
 pub const NAMESPACE: &str = "openshift-machine-config-operator";
 
+/// The lab that the test before has left in order; none before the first test and after one that failed.
+static LAB: Mutex<Option<Arc<Lab>>> = Mutex::new(None);
+
 pub struct Cluster {
-    pub lab: Lab,
+    pub lab: Arc<Lab>,
     pub client: Client,
     pub kubectl: Kubectl,
 }
@@ -33,7 +38,11 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster in which nothing of earlier tests is left: two workers in the pool `worker`, everything Updated.
     pub async fn fresh() -> Self {
-        let cluster = Self::up().await;
+        let left = LAB.lock().unwrap().take();
+        let cluster = match left {
+            Some(lab) => Self::of(lab).await,
+            None => Self::up().await,
+        };
         let Err(left) = cluster.clean_up().await else { return cluster };
         // Only a failed test leaves a cluster like this; it has told its own story.
         eprintln!("the lab is made anew, since an earlier test left it broken: {left}");
@@ -47,6 +56,10 @@ impl Cluster {
         let progress = Progress::stderr();
         let lab = Lab::up(&progress).await.unwrap();
         install::onlay(&lab, &progress).await.unwrap();
+        Self::of(Arc::new(lab)).await
+    }
+
+    async fn of(lab: Arc<Lab>) -> Self {
         Self { client: lab.client().await.unwrap(), kubectl: lab.kubectl().unwrap(), lab }
     }
 
@@ -110,7 +123,14 @@ impl Cluster {
         deadline: Duration,
         wanted: impl Fn(&MachineConfigPool) -> bool,
     ) -> MachineConfigPool {
-        self.wait_for_pool(name, words, deadline, wanted).await.unwrap()
+        self.or_give_up(self.wait_for_pool(name, words, deadline, wanted).await).await
+    }
+
+    async fn or_give_up<T>(&self, waited: Result<T, TimedOut>) -> T {
+        match waited {
+            Ok(there) => there,
+            Err(timed_out) => crate::evidence::give_up(self, timed_out).await,
+        }
     }
 
     async fn wait_for_pool(
@@ -137,23 +157,24 @@ impl Cluster {
         wanted: impl Fn(&MachineConfigNode) -> bool,
     ) -> MachineConfigNode {
         let nodes = Api::<MachineConfigNode>::all(self.client.clone());
-        wait::until(&format!("machineconfignode {name} to be {words}"), deadline, async || {
+        let what = format!("machineconfignode {name} to be {words}");
+        let waited = wait::until(&what, deadline, async || {
             let node = nodes.get(name).await.map_err(|error| error.to_string())?;
             if wanted(&node) {
                 Ok(Some(node))
             } else {
                 Err(json!({"spec": node.spec, "status": node.status}).to_string())
             }
-        })
-        .await
-        .unwrap()
+        });
+        self.or_give_up(waited.await).await
     }
 
     /// Waits until the newest build of a MachineOSConfig, which an annotation names, has `condition` True, and returns it.
     pub async fn build_is(&self, config: &str, condition: &str, deadline: Duration) -> MachineOSBuild {
         let configs = Api::<MachineOSConfig>::all(self.client.clone());
         let builds = Api::<MachineOSBuild>::all(self.client.clone());
-        wait::until(&format!("a build of {config} to be {condition}"), deadline, async || {
+        let what = format!("a build of {config} to be {condition}");
+        let waited = wait::until(&what, deadline, async || {
             let config = configs.get(config).await.map_err(|error| error.to_string())?;
             let status = config.status.clone().unwrap_or_default();
             if status.observed_generation != config.metadata.generation {
@@ -167,9 +188,8 @@ impl Cluster {
             let seen =
                 status.conditions.iter().any(|known| known.type_ == condition && known.status == ConditionStatus::True);
             if seen { Ok(Some(build)) } else { Err(json!(status).to_string()) }
-        })
-        .await
-        .unwrap()
+        });
+        self.or_give_up(waited.await).await
     }
 
     /// Waits for an Event about an object whose message contains `words`.
@@ -189,6 +209,14 @@ impl Cluster {
     pub async fn schedulable(&self, name: &str) -> bool {
         let node = Api::<Node>::all(self.client.clone()).get(name).await.unwrap();
         !node.spec.and_then(|spec| spec.unschedulable).unwrap_or(false)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            *LAB.lock().unwrap() = Some(Arc::clone(&self.lab));
+        }
     }
 }
 

@@ -161,16 +161,36 @@ async fn a_reboot_typed_by_hand_while_an_image_is_staged_boots_the_old_system() 
 }
 
 #[tokio::test]
-async fn a_node_object_deleted_in_its_update() {
+async fn a_node_object_deleted_while_its_node_drains() {
     let cluster = Cluster::fresh().await;
     let timeline = Timeline::start(&cluster.client, |_| {});
-    let target = update(&cluster, "deleted\n").await;
-    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase_of(node, &target) >= Some(UpdatePhase::Staged)).await;
+    cluster.apply(crate::cluster::held_workload()).await;
+    cluster.kubectl(&["rollout", "status", "deployment/held", "--timeout=60s"]).await;
+    let target = update(&cluster, "deleted").await;
+    cluster.node_is(WORKERS[0], "Staged", NODE, |node| phase_of(node, &target) == Some(UpdatePhase::Staged)).await;
     cluster.kubectl(&["delete", "node", WORKERS[0]]).await;
     cluster.on_node(WORKERS[0], "systemctl restart kubelet").await;
+    comes_again(&cluster).await;
+    cluster.kubectl(&["delete", "pdb,deployment", "held"]).await;
+    converges(&cluster, &timeline, "deleted", 1).await;
+}
+
+#[tokio::test]
+async fn a_node_object_deleted_while_its_node_goes_down() {
+    let cluster = Cluster::fresh().await;
+    let timeline = Timeline::start(&cluster.client, |_| {});
+    let target = update(&cluster, "going").await;
+    let (words, down) = ("Rebooting", Some(UpdatePhase::Rebooting));
+    cluster.node_is(WORKERS[0], words, NODE, |node| phase_of(node, &target) >= down).await;
+    cluster.kubectl(&["delete", "node", WORKERS[0]]).await;
+    comes_again(&cluster).await;
+    converges(&cluster, &timeline, "going", 1).await;
+}
+
+/// Waits until kubelet, which does so when it starts, has made the Node again, and gives it its role.
+async fn comes_again(cluster: &Cluster) {
     cluster.kubectl(&["wait", "--for=create", &format!("node/{}", WORKERS[0]), "--timeout=60s"]).await;
     cluster.label(WORKERS[0], "node-role.kubernetes.io/worker=").await;
-    converges(&cluster, &timeline, "deleted", 1).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod changes;
 mod clean_up;
 mod cluster;
 mod disruption;
+mod evidence;
 mod faults;
 mod page;
 mod pause;

@@ -113,7 +113,7 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
                 make(&journal.target, UpdatePhase::Staged, journal.needs, "stage", message)
             }
             Some(journal) => make(&journal.target, UpdatePhase::Preparing, journal.needs, "", wait.to_string()),
-            None => before.cloned(),
+            None => ended(before, facts.observed.running.as_ref()),
         },
         Decision::Stop(trouble) => {
             let phase = match trouble {
@@ -127,6 +127,20 @@ fn update(before: Option<&Update>, facts: &Facts<'_>) -> Option<Update> {
         Decision::Do(step, journal) => of(journal, phase_of(*step), *step),
         Decision::Undo(_) | Decision::GoBack(_) | Decision::Accept | Decision::NoteWentBack => before.cloned(),
     }
+}
+
+/// The update before, which has no journal any more: it has ended, even if nobody could be told when it did. One that was
+/// undone is not told at all.
+///
+/// A Node that is made again in the middle of an update has a MachineConfigNode without an image until this is known.
+fn ended(before: Option<&Update>, running: Option<&Target>) -> Option<Update> {
+    let before = before?;
+    if before.phase >= UpdatePhase::Done {
+        return Some(before.clone());
+    }
+    let running = running.filter(|running| running.config == before.config && running.image == before.image);
+    let (phase, step, message) = (UpdatePhase::Done, String::new(), String::new());
+    running.map(|_| Update { phase, step, message, ..before.clone() })
 }
 
 /// What a change of the running system ends with, in words.

@@ -212,6 +212,14 @@ fn kernel_arguments(
 }
 
 fn reported(observed: &Observed, failure: Option<&str>) -> MachineConfigNodeStatus {
+    reported_after(&MachineConfigNodeStatus::default(), observed, failure)
+}
+
+fn reported_after(
+    before: &MachineConfigNodeStatus,
+    observed: &Observed,
+    failure: Option<&str>,
+) -> MachineConfigNodeStatus {
     let decision = decide(observed);
     let facts = report::Facts {
         observed,
@@ -222,7 +230,7 @@ fn reported(observed: &Observed, failure: Option<&str>) -> MachineConfigNodeStat
         adopted_image: None,
         booted_image: None,
     };
-    report::status(&MachineConfigNodeStatus::default(), &facts, Timestamp::UNIX_EPOCH)
+    report::status(before, &facts, Timestamp::UNIX_EPOCH)
 }
 
 #[rstest]
@@ -233,6 +241,18 @@ fn reported(observed: &Observed, failure: Option<&str>) -> MachineConfigNodeStat
 #[case::gone_back(Observed { quarantined: Some("x".into()), ..node() }, UpdatePhase::RolledBack)]
 fn the_phase(#[case] observed: Observed, #[case] expected: UpdatePhase) {
     assert_eq!(reported(&observed, None).onlay.unwrap().update.unwrap().phase, expected);
+}
+
+/// The Node was deleted and made again meanwhile, and its new MachineConfigNode does not name an image before the controller
+/// has heard that the update is over.
+#[rstest]
+#[case::it_runs_what_it_was_updated_to("new", Some(UpdatePhase::Done))]
+#[case::it_undid_the_update("old", None)]
+fn an_update_that_left_no_journal_is_over(#[case] running: &str, #[case] expected: Option<UpdatePhase>) {
+    let rebooting = reported(&at(Step::Unlock), None);
+    let observed = Observed { target: None, permit: Permit::Hold, running: Some(target(running)), ..node() };
+    let told = reported_after(&rebooting, &observed, None).onlay.unwrap().update;
+    assert_eq!(told.map(|update| update.phase), expected);
 }
 
 #[test]
