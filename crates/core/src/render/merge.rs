@@ -23,7 +23,7 @@ const MAX_WARNINGS: usize = 20;
 /// The MachineConfigs of a pool in merge order, without rendered ones.
 pub fn order<'a>(machine_configs: impl IntoIterator<Item = &'a MachineConfig>) -> Vec<&'a MachineConfig> {
     let mut ordered: Vec<_> = machine_configs.into_iter().filter(|each| !super::is_rendered(each)).collect();
-    ordered.sort_by_key(|each| (!is_worker(each), name(each)));
+    ordered.sort_by_cached_key(|each| (!is_worker(each), name(each)));
     ordered
 }
 
@@ -54,10 +54,12 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     let mut merged = layers::Merged::default();
     let mut origins = Collector::default();
     let mut warnings = Vec::new();
+    let mut bytes = 0;
     for (layer, machine_config) in ordered.iter().enumerate() {
         let name = name(machine_config);
         let invalid = |problem| RenderError::Invalid { machine_config: name.to_owned(), problem };
-        let config = read(machine_config, &mut warnings).map_err(invalid)?;
+        let (config, own_bytes) = read(machine_config, &mut warnings).map_err(invalid)?;
+        bytes += own_bytes;
         origins.add(name, &config, &machine_config.spec).map_err(invalid)?;
         merged.add(layer, config);
         extensions.add(machine_config.spec.extensions.iter().cloned());
@@ -69,7 +71,10 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     validate::no_clashes(&config, Naming::ByKey)
         .map_err(|clash| blame(ordered, &layers.of(clash.keys), clash.problem))?;
     overwrite_by_default(&mut config);
-    desired::check(&config, &spec)?;
+    if bytes > desired::MAX_TOTAL {
+        // What is overridden was counted too: only now it matters how much is left.
+        desired::check(&config, &spec)?;
+    }
     spec.config = super::to_json(&config, "spec.config")?;
     Ok(Merged { spec, origins: origins.finish(), warnings })
 }
@@ -98,11 +103,11 @@ fn keeps_the_specification(config: &Value) -> Result<(), Problem> {
     }
 }
 
-/// Reads one MachineConfig and checks it as if it were alone.
-fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<Config, Problem> {
+/// Reads one MachineConfig and checks it as if it were alone. The number is that of the bytes in its files.
+fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<(Config, usize), Problem> {
     let mut unknown = Vec::new();
     let config = ignition::read(&machine_config.spec.config, &mut unknown)?;
-    desired::of_config(&config, Naming::ByIndex)?;
+    let alone = desired::of_config(&config, Naming::ByIndex)?;
     keeps_the_specification(&machine_config.spec.config)?;
     validate::spec(&machine_config.spec)?;
     let notices =
@@ -112,14 +117,15 @@ fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<C
         field,
         text,
     }));
-    Ok(config)
+    Ok((config, alone.files.iter().map(|file| file.contents.len()).sum()))
 }
 
 /// Checks entries that several layers contributed to, since what is right in each can be wrong together, and files that
 /// are appended to, since somebody must say to what.
 fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
     let appended = |place: &Place| matches!(place, Place::File(file) if !file.append.is_empty());
-    for (path, place) in merged.places.iter().filter(|(_, at)| at.layers.len() > 1 || appended(&at.entry)) {
+    for place in merged.places.values().filter(|at| at.layers.len() > 1 || appended(&at.entry)) {
+        let path = &place.entry.node().path;
         let checked = match &place.entry {
             Place::File(file) => desired::whole_file(file, &format!("storage.files[{path}]")).map(drop),
             Place::Directory(directory) => {
@@ -128,6 +134,10 @@ fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
             Place::Link(link) => desired::link(link, &format!("storage.links[{path}]")).map(drop),
         };
         checked.map_err(|problem| (place.layers.as_slice(), problem))?;
+    }
+    for unit in merged.units.values().filter(|unit| unit.layers.len() > 1) {
+        let checked = desired::unit(&unit.entry, &format!("systemd.units[{}]", unit.entry.name));
+        checked.map_err(|problem| (unit.layers.as_slice(), problem))?;
     }
     Ok(())
 }

@@ -76,8 +76,8 @@ pub fn render<'a>(
     machine_configs: impl IntoIterator<Item = &'a MachineConfig>,
 ) -> Result<Rendered, RenderError> {
     let ordered = merge::order(machine_configs);
-    let Merged { spec, origins, warnings } = merge::merge(&ordered)?;
-    let text = canonical_json(&to_json(&spec, "spec")?);
+    let Merged { mut spec, origins, warnings } = merge::merge(&ordered)?;
+    let text = canonical_spec(&mut spec)?;
     let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
     let sources: Vec<String> = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
     let annotations = BTreeMap::from([
@@ -92,6 +92,16 @@ pub fn render<'a>(
 /// Whether a MachineConfig is a rendered configuration, which is never merged into another one.
 pub fn is_rendered(machine_config: &MachineConfig) -> bool {
     merge::name(machine_config).starts_with(PREFIX)
+}
+
+/// The text of a specification. Its largest part is moved there and back, not copied.
+fn canonical_spec(spec: &mut MachineConfigSpec) -> Result<String, RenderError> {
+    let config = std::mem::take(&mut spec.config);
+    let mut value = to_json(spec, "spec")?;
+    value["config"] = config;
+    let text = canonical_json(&value);
+    spec.config = value["config"].take();
+    Ok(text)
 }
 
 /// A JSON value as text that is the same for equal values: keys sorted, no white space.
@@ -111,7 +121,7 @@ fn write_canonical(value: &Value, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                text.push_str(&Value::from(key.as_str()).to_string());
+                write_text(key, text);
                 text.push(':');
                 write_canonical(value, text);
             }
@@ -127,7 +137,16 @@ fn write_canonical(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
+        Value::String(plain) => write_text(plain, text),
         plain => text.push_str(&plain.to_string()),
+    }
+}
+
+fn write_text(plain: &str, text: &mut String) {
+    if plain.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        text.push_str(&Value::from(plain).to_string());
+    } else {
+        text.extend(["\"", plain, "\""]);
     }
 }
 

@@ -3,12 +3,14 @@
 //! Source of the rules: the specification of Ignition 3.5 (normalised paths, permission bits, one owner, nothing below a
 //! link, no file in the place of a unit), and what a file system can hold.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::error::{Fault, Problem, excerpt};
+use super::ignition::merge::key_of_path;
 use super::ignition::types::{Config, Unit};
 use super::kargs;
 use super::naming::Naming;
@@ -31,8 +33,10 @@ pub fn path(path: &str) -> Result<(), Fault> {
     if too_long || path == "/" || path.contains('\0') {
         return Err(Fault::PathImpossible(excerpt(path)));
     }
-    let clean = normalise(path);
-    if clean == path { Ok(()) } else { Err(Fault::PathUnclean { path: excerpt(path), clean: excerpt(&clean) }) }
+    if path.split('/').skip(1).all(|name| !matches!(name, "" | "." | "..")) {
+        return Ok(());
+    }
+    Err(Fault::PathUnclean { path: excerpt(path), clean: excerpt(&normalise(path)) })
 }
 
 fn normalise(path: &str) -> String {
@@ -117,7 +121,7 @@ fn unique<'a>(names: impl Iterator<Item = &'a str>, list: &str) -> Result<(), Pr
 /// What stands at a path.
 #[derive(Debug, Clone)]
 struct Occupant<'a> {
-    path: Utf8PathBuf,
+    path: Cow<'a, str>,
     kind: &'static str,
     /// Whether other things may stand below it.
     holds: bool,
@@ -139,15 +143,15 @@ pub struct Clash<'a> {
 /// Checks that no two entries share a path, and that none is below a file, a link or a unit.
 pub fn no_clashes(config: &Config, naming: Naming) -> Result<(), Clash<'_>> {
     let mut occupants = occupants(config, naming);
-    // Paths compare by component, so whatever is below a path follows it directly.
-    occupants.sort_by(|a, b| a.path.cmp(&b.path));
+    // Whatever is below a path follows it directly.
+    occupants.sort_by_cached_key(|each| key_of_path(&each.path));
     for (upper, lower) in occupants.iter().zip(occupants.iter().skip(1)) {
         let fault = if upper.path == lower.path {
-            Fault::Duplicate { key: excerpt(lower.path.as_str()), first: upper.field.clone() }
-        } else if !upper.holds && lower.path.starts_with(&upper.path) {
+            Fault::Duplicate { key: excerpt(&lower.path), first: upper.field.clone() }
+        } else if !upper.holds && is_below(&lower.path, &upper.path) {
             Fault::Below {
-                path: excerpt(lower.path.as_str()),
-                above: excerpt(upper.path.as_str()),
+                path: excerpt(&lower.path),
+                above: excerpt(&upper.path),
                 kind: upper.kind,
                 field: upper.field.clone(),
             }
@@ -159,10 +163,14 @@ pub fn no_clashes(config: &Config, naming: Naming) -> Result<(), Clash<'_>> {
     Ok(())
 }
 
+fn is_below(lower: &str, upper: &str) -> bool {
+    lower.strip_prefix(upper).is_some_and(|rest| rest.starts_with('/'))
+}
+
 fn occupants(config: &Config, naming: Naming) -> Vec<Occupant<'_>> {
     let storage = &config.storage;
     let place = |kind, holds, list, index, key| Occupant {
-        path: Utf8PathBuf::from(key),
+        path: Cow::Borrowed(key),
         kind,
         holds,
         field: format!("{}.path", naming.entry(list, index, key)),
@@ -182,14 +190,13 @@ fn occupants(config: &Config, naming: Naming) -> Vec<Occupant<'_>> {
 }
 
 fn unit_occupants<'a>(unit: &'a Unit, at: &str, all: &mut Vec<Occupant<'a>>) {
-    let own = Utf8Path::new(UNITS).join(&unit.name);
-    let drop_ins = Utf8Path::new(UNITS).join(format!("{}.d", unit.name));
+    let own = Cow::Owned(format!("{UNITS}/{}", unit.name));
     let said = |contents: &Option<String>| contents.as_ref().is_some_and(|contents| !contents.is_empty());
     if said(&unit.contents) || unit.mask == Some(true) {
         all.push(Occupant { path: own, kind: "unit", holds: false, field: at.to_owned(), key: &unit.name });
     }
     for (index, dropin) in unit.dropins.iter().enumerate().filter(|(_, dropin)| said(&dropin.contents)) {
-        let path = drop_ins.join(&dropin.name);
+        let path = Cow::Owned(format!("{UNITS}/{}.d/{}", unit.name, dropin.name));
         let field = format!("{at}.dropins[{index}]");
         all.push(Occupant { path, kind: "drop-in", holds: false, field, key: &unit.name });
     }

@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use camino::{Utf8Path, Utf8PathBuf};
-
 use super::types::{Account, Config, Directory, File, Link, Node, Resource, Storage, Unit, User};
 
 /// A configuration under way, and which layers contributed to each of its entries.
@@ -16,8 +14,8 @@ use super::types::{Account, Config, Directory, File, Link, Node, Resource, Stora
 /// Layers are numbered by the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Merged {
-    /// Files, directories and links by path; what lies below a path follows it directly.
-    pub places: BTreeMap<Utf8PathBuf, Layered<Place>>,
+    /// Files, directories and links by [`key_of_path`]; what lies below a path follows it directly.
+    pub places: BTreeMap<String, Layered<Place>>,
     /// Units by name.
     pub units: BTreeMap<String, Layered<Unit>>,
     kernel_arguments: United,
@@ -62,7 +60,7 @@ impl Merged {
         let files = storage.files.into_iter().map(Place::File);
         let links = storage.links.into_iter().map(Place::Link);
         for place in directories.chain(files).chain(links) {
-            lay(&mut self.places, Utf8PathBuf::from(&place.node().path), layer, place, merge_place);
+            lay(&mut self.places, key_of_path(&place.node().path), layer, place, merge_place);
         }
     }
 
@@ -70,8 +68,8 @@ impl Merged {
     pub fn into_config(self) -> (Config, Layers) {
         let (mut config, mut layers) = (Config::default(), Layers::default());
         super::VERSION.clone_into(&mut config.ignition.version);
-        for (path, place) in self.places {
-            layers.places.insert(path, place.layers);
+        for (key, place) in self.places {
+            layers.places.insert(key, place.layers);
             match place.entry {
                 Place::File(file) => config.storage.files.push(file),
                 Place::Directory(directory) => config.storage.directories.push(directory),
@@ -92,7 +90,7 @@ impl Merged {
 /// Numbers of the layers that contributed to the entries of a merged configuration.
 #[derive(Debug, Default)]
 pub struct Layers {
-    places: BTreeMap<Utf8PathBuf, Vec<usize>>,
+    places: BTreeMap<String, Vec<usize>>,
     units: BTreeMap<String, Vec<usize>>,
 }
 
@@ -100,7 +98,7 @@ impl Layers {
     /// The layers that contributed to entries, which are named by their path or, for units, by their name.
     pub fn of(&self, keys: [&str; 2]) -> Vec<usize> {
         let layers =
-            keys.into_iter().filter_map(|key| self.places.get(Utf8Path::new(key)).or_else(|| self.units.get(key)));
+            keys.into_iter().filter_map(|key| self.places.get(&key_of_path(key)).or_else(|| self.units.get(key)));
         layers.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
     }
 }
@@ -114,6 +112,11 @@ impl Place {
             Self::Link(link) => &link.node,
         }
     }
+}
+
+/// A text that sorts a path by its components, so that what lies below it follows it directly. No path has a NUL in it.
+pub fn key_of_path(path: &str) -> String {
+    path.replace('/', "\0")
 }
 
 /// Merges `child` into the map. `merge` answers with the child if it replaces the parent.

@@ -29,7 +29,7 @@ const RELEASED: [&str; 6] = ["3.0.0", "3.1.0", "3.2.0", "3.3.0", "3.4.0", VERSIO
 pub fn read(config: &Value, unknown: &mut Vec<String>) -> Result<Config, Problem> {
     let empty = config.is_null() || config.as_object().is_some_and(serde_json::Map::is_empty);
     if !empty {
-        check_version(config.pointer("/ignition/version"))?;
+        check_version(config.get("ignition").and_then(|of| of.get("version")))?;
     }
     let known = schema::read(config, &schema::CONFIG, schema::At::Root, unknown)?;
     let mut config = if known.is_null() { Config::default() } else { deserialize(known)? };

@@ -83,6 +83,9 @@ pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(Fault::DataUrl(format!("character {found:?} at {at} of the contents; write {written}")));
     }
+    if !data.contains('%') {
+        return Ok(data.as_bytes().to_vec());
+    }
     for (at, _) in data.match_indices('%') {
         let digits = data.as_bytes().get(at + 1..at + 3).unwrap_or_default();
         if digits.len() != 2 || !digits.iter().all(u8::is_ascii_hexdigit) {

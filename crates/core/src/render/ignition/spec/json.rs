@@ -58,13 +58,13 @@ fn read_record(
 ) -> Result<Record, String> {
     let mut record = Record::default();
     for (name, value) in given {
-        let path = at.key(name);
         let field = table.fields(minor).find(|field| field.name.eq_ignore_ascii_case(name));
         let is_known = field.is_some_and(|field| field.name == name);
         if !is_known {
-            unknown.push(path.clone());
+            unknown.push(at.key(name));
         }
         let Some(field) = field else { continue };
+        let path = if is_known { at.at(field.name) } else { at.key(name) };
         // What lies below a name in other letters is read, but nobody knows it by its path.
         let unknown = if is_known { &mut *unknown } else { &mut Vec::new() };
         if let Some(value) = read(field.shape, minor, value, &path, unknown)? {

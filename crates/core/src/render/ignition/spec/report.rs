@@ -40,9 +40,9 @@ impl Report {
     }
 
     /// Adds an error, if the check failed.
-    pub fn check(&mut self, path: Path, result: Result<(), impl Display>) {
+    pub fn check(&mut self, path: impl FnOnce() -> Path, result: Result<(), impl Display>) {
         if let Err(message) = result {
-            self.error(path, message);
+            self.error(path(), message);
         }
     }
 

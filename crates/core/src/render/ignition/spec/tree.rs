@@ -126,6 +126,11 @@ impl Record {
         self.0.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
     }
 
+    /// Whether no field is there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a field, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Tree> {
         self.0.iter_mut().find(|(field, _)| *field == name).map(|(_, value)| value)

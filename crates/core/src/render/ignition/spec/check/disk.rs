@@ -28,7 +28,7 @@ pub fn disk(disk: &Record, at: &Path, report: &mut Report) {
         report.error(at.at("device"), Fault::DeviceMissing);
         return;
     }
-    report.check(at.at("device"), absolute(device));
+    report.check(|| at.at("device"), absolute(device));
     let partitions: Vec<&Record> = disk.list("partitions").iter().filter_map(Tree::as_record).collect();
     let numbers = partitions.iter().map(|partition| partition.number("number").filter(|number| *number != 0));
     if let Some((index, number)) = repeated(numbers) {
@@ -104,9 +104,9 @@ fn is_guid(text: &str) -> bool {
 pub fn filesystem(rules: Rules, filesystem: &Record, at: &Path, report: &mut Report) {
     match filesystem.text("path") {
         "" => {}
-        path => report.check(at.at("path"), absolute(path)),
+        path => report.check(|| at.at("path"), absolute(path)),
     }
-    report.check(at.at("device"), absolute(filesystem.text("device")));
+    report.check(|| at.at("device"), absolute(filesystem.text("device")));
     let format = filesystem.text("format");
     let known = FORMATS.iter().find(|(name, since, _)| *name == format && *since <= rules.minor);
     if format.is_empty() {
@@ -142,7 +142,7 @@ pub fn luks(rules: Rules, luks: &Record, at: &Path, report: &mut Report) {
     }
     match luks.text("device") {
         "" => report.error(at.at("device"), Fault::DeviceMissing),
-        device => report.check(at.at("device"), absolute(device)),
+        device => report.check(|| at.at("device"), absolute(device)),
     }
     let empty = Record::default();
     let clevis = luks.record("clevis").unwrap_or(&empty);
@@ -191,7 +191,7 @@ pub fn tang(rules: Rules, tang: &Record, at: &Path, report: &mut Report) {
         "http" | "https" => Ok(()),
         _ => Err(Fault::Scheme(url.scheme, "http or https")),
     });
-    report.check(at.at("url"), result);
+    report.check(|| at.at("url"), result);
     if tang.text("thumbprint").is_empty() {
         report.error(at.at("thumbprint"), Fault::ThumbprintMissing);
     }
@@ -214,12 +214,12 @@ pub fn raid(rules: Rules, raid: &Record, at: &Path, report: &mut Report) {
         | "6" | "raid10" | "10" => Ok(()),
         _ => Err(Fault::Level(level.to_owned())),
     };
-    report.check(at.at("level"), result);
+    report.check(|| at.at("level"), result);
     let devices = raid.list("devices");
     if devices.is_empty() {
         report.error(at.at("devices"), Fault::RaidDevices);
     }
     for (index, device) in devices.iter().filter_map(Tree::as_text).enumerate() {
-        report.check(at.at("devices").nth(index), absolute(device));
+        report.check(|| at.at("devices").nth(index), absolute(device));
     }
 }

@@ -45,6 +45,9 @@ pub fn check(table: &Table, minor: Minor, config: &Record, at: &Path) -> Report 
 
 /// Entries that may stand in a list only once, found twice.
 fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &mut Report) {
+    if record.is_empty() {
+        return;
+    }
     let mut known = HashSet::new();
     for field in table.fields(minor).filter(|field| matches!(field.shape, Shape::Texts | Shape::Records(_))) {
         if keys::repeats(table, field) {
@@ -94,19 +97,17 @@ fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: 
 fn below(table: &Table, minor: Minor, record: &Record, at: &Path, visit: &mut impl FnMut(&Table, &Record, &Path)) {
     let empty = Record::default();
     for field in table.fields(minor) {
-        let path = at.at(field.name);
         match field.shape {
-            Shape::Record(table) => visit(table, record.record(field.name).unwrap_or(&empty), &path),
+            Shape::Record(table) => visit(table, record.record(field.name).unwrap_or(&empty), &at.at(field.name)),
             Shape::GivenRecord(table) => {
                 if let Some(record) = record.record(field.name) {
-                    visit(table, record, &path);
+                    visit(table, record, &at.at(field.name));
                 }
             }
             Shape::Records(table) => {
-                for (index, entry) in record.list(field.name).iter().enumerate() {
-                    if let Some(record) = entry.as_record() {
-                        visit(table, record, &path.nth(index));
-                    }
+                let entries = record.list(field.name).iter().enumerate();
+                for (index, record) in entries.filter_map(|(index, entry)| Some((index, entry.as_record()?))) {
+                    visit(table, record, &at.at(field.name).nth(index));
                 }
             }
             _ => {}

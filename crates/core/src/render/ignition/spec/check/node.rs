@@ -14,7 +14,7 @@ const TARGET_CHECKED: u8 = 3;
 
 /// A file, directory or link by itself.
 pub fn node(kind: Kind, rules: Rules, node: &Record, at: &Path, report: &mut Report) {
-    report.check(at.at("path"), absolute(node.text("path")));
+    report.check(|| at.at("path"), absolute(node.text("path")));
     if let Some(mode) = node.number("mode") {
         if !(0..=0o7777).contains(&mode) {
             report.error(at.at("mode"), Fault::Mode(mode));

@@ -61,18 +61,18 @@ fn required_sources(rules: Rules, record: &Record, list: &'static str, at: &Path
     for (index, resource) in record.list(list).iter().filter_map(Tree::as_record).enumerate() {
         let source = resource.text("source");
         let result = if source.is_empty() { Err(Fault::SourceMissing) } else { url::source(rules, source) };
-        report.check(at.at(list).nth(index), result);
+        report.check(|| at.at(list).nth(index), result);
     }
 }
 
 /// A reference of specification 3.0, whose source may be absent.
 pub fn old_reference(rules: Rules, resource: &Record, at: &Path, report: &mut Report) {
-    report.check(at.at("source"), given_source(rules, resource));
+    report.check(|| at.at("source"), given_source(rules, resource));
 }
 
 /// A certificate authority of specification 3.0.
 pub fn old_authority(rules: Rules, resource: &Record, at: &Path, report: &mut Report) {
-    report.check(at.at("source"), url::source(rules, resource.text("source")));
+    report.check(|| at.at("source"), url::source(rules, resource.text("source")));
 }
 
 /// Contents by URL.
@@ -85,7 +85,7 @@ pub fn resource(rules: Rules, resource: &Record, at: &Path, report: &mut Report)
     if hash.is_some() && resource.get("source").is_none() {
         report.error(at.at("verification").at("hash"), Fault::HashWithoutSource);
     }
-    report.check(at.at("source"), given_source(rules, resource));
+    report.check(|| at.at("source"), given_source(rules, resource));
     if !resource.list("httpHeaders").is_empty() {
         let source = resource.text("source");
         let scheme = url::parse(source).map(|url| url.scheme);
@@ -95,7 +95,7 @@ pub fn resource(rules: Rules, resource: &Record, at: &Path, report: &mut Report)
             Ok(_) => Err(Fault::HeadersNeedHttp),
             Err(fault) => Err(fault.clone()),
         };
-        report.check(at.at("httpHeaders"), result);
+        report.check(|| at.at("httpHeaders"), result);
     }
 }
 
@@ -136,7 +136,7 @@ pub fn verification(rules: Rules, verification: &Record, at: &Path, report: &mut
         }
         Some(_) => Ok(()),
     };
-    report.check(at.at("hash"), result);
+    report.check(|| at.at("hash"), result);
 }
 
 /// Proxies of the provisioning.
