@@ -121,6 +121,10 @@ fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
         RenderError::TooLarge { bytes, limit, contributors } => {
             too_large(pool, [*bytes, *limit], contributors, objects)
         }
+        RenderError::TooMany { number, bytes, limit } => {
+            let message = format!("the names of its {number} MachineConfigs have {bytes} bytes, {limit} at most");
+            Finding::error(format!("configuration of the pool {pool}"), message).help(render::TOO_MANY)
+        }
     }
 }
 

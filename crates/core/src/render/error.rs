@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration, in words that name the field, the value and the way out.
 
+use super::extension;
+
 /// Lists of entries with a name: the list's last word, what an entry is called, and the field that has its name.
 const ENTRIES: [(&str, &str, &str); 6] = [
     ("files", "file", "path"),
@@ -49,8 +51,23 @@ pub enum RenderError {
         /// The MachineConfigs that add most, and how many bytes each, largest first.
         contributors: Vec<(String, usize)>,
     },
+    /// The names of all MachineConfigs are more than the annotations of an object can hold.
+    #[error(
+        "failed to render a configuration that can be stored: the names of its {number} MachineConfigs have {bytes} \
+         bytes, its annotations may have {limit}; {TOO_MANY}"
+    )]
+    TooMany {
+        /// How many MachineConfigs there are.
+        number: usize,
+        /// Bytes of the list of their names.
+        bytes: usize,
+        /// Most bytes that it may have.
+        limit: usize,
+    },
 }
 
+/// The way out of [`RenderError::TooMany`].
+pub const TOO_MANY: &str = "put what belongs together into one MachineConfig, or give them shorter names";
 /// The way out of [`RenderError::TooLarge`].
 pub const TOO_LARGE: &str =
     "put large contents into the image with a Containerfile, or pack them with `compression: gzip`";
@@ -66,7 +83,7 @@ impl RenderError {
         match self {
             Self::Invalid { machine_config, .. } => vec![machine_config],
             Self::Conflict { machine_configs, .. } => machine_configs.iter().map(String::as_str).collect(),
-            Self::Rendered { .. } => Vec::new(),
+            Self::Rendered { .. } | Self::TooMany { .. } => Vec::new(),
             Self::TooLarge { contributors, .. } => contributors.iter().map(|(name, _)| name.as_str()).collect(),
         }
     }
@@ -77,7 +94,7 @@ impl RenderError {
             Self::Invalid { problem, .. } | Self::Conflict { problem, .. } | Self::Rendered { problem } => {
                 Some(problem)
             }
-            Self::TooLarge { .. } => None,
+            Self::TooLarge { .. } | Self::TooMany { .. } => None,
         }
     }
 }
@@ -241,9 +258,15 @@ pub enum Fault {
     /// An unknown kernel.
     #[error("{0:?} is no kernel type; write default, realtime or 64k-pages")]
     KernelType(String),
-    /// An extension name that is no package name.
-    #[error("{0:?} is no extension name; write letters, digits and \"+._:-\", starting with a letter or digit")]
+    /// An extension that nobody knows.
+    #[error(
+        "{0:?} is no known extension; known are {known}; install other packages with a Containerfile in a MachineOSConfig",
+        known = extension::KNOWN.join(", ")
+    )]
     Extension(String),
+    /// An extension that belongs to the default kernel, and another kernel.
+    #[error("is {0:?}, and the extension kernel-devel is made for the default kernel alone; leave one of them out")]
+    KernelDevel(String),
     /// An image that cannot be pulled by this text.
     #[error("{0:?} is no image reference; write REPOSITORY@sha256:DIGEST or REPOSITORY:TAG without spaces")]
     Image(String),

@@ -8,15 +8,16 @@ use onlay_api::names;
 use serde_json::Value;
 
 use super::error::{Fault, Problem, RenderError};
+use super::extension::KERNEL_DEVEL;
 use super::ignition::merge::{self as layers, Place, United};
 use super::ignition::spec::configuration;
 use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
 use super::naming::Naming;
 use super::origin::{Collector, Origins};
-use super::{Warning, desired, ignition, notice, validate};
+use super::validate::{self, DEFAULT_KERNEL};
+use super::{Warning, desired, ignition, notice};
 
-const DEFAULT_KERNEL: &str = "default";
 /// Warnings of one MachineConfig that are kept; people read the first ones.
 const MAX_WARNINGS: usize = 20;
 
@@ -66,6 +67,7 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
         merge_spec(&mut spec, &machine_config.spec);
     }
     spec.extensions = extensions.into_entries();
+    validate::kernel(&spec).map_err(|problem| blame(ordered, &of_kernel(ordered), problem))?;
     check_entries(&merged).map_err(|(layers, problem)| blame(ordered, layers, problem))?;
     let (mut config, layers) = merged.into_config();
     validate::no_clashes(&config, Naming::ByKey)
@@ -77,6 +79,16 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     }
     spec.config = super::to_json(&config, "spec.config")?;
     Ok(Merged { spec, origins: origins.finish(), warnings })
+}
+
+/// The layers that ask for kernel-devel or choose a kernel.
+fn of_kernel(ordered: &[&MachineConfig]) -> Vec<usize> {
+    let chooses = |spec: &MachineConfigSpec| {
+        spec.kernel_type.as_deref().is_some_and(|kernel| !kernel.is_empty() && kernel != DEFAULT_KERNEL)
+    };
+    let asks = |spec: &MachineConfigSpec| spec.extensions.iter().any(|name| name == KERNEL_DEVEL);
+    let layers = ordered.iter().enumerate().filter(|(_, each)| asks(&each.spec) || chooses(&each.spec));
+    layers.map(|(layer, _)| layer).collect()
 }
 
 /// The error of a problem that these layers have together.

@@ -5,6 +5,7 @@
 
 pub mod desired;
 mod error;
+mod extension;
 pub mod ignition;
 pub mod kargs;
 pub mod limit;
@@ -30,7 +31,7 @@ use merge::Merged;
 use origin::Origins;
 
 pub use desired::Desired;
-pub use error::{Fault, Problem, RenderError, TOO_LARGE};
+pub use error::{Fault, Problem, RenderError, TOO_LARGE, TOO_MANY};
 
 /// Prefix of the names of rendered configurations.
 const PREFIX: &str = "rendered-";
@@ -80,10 +81,7 @@ pub fn render<'a>(
     let text = canonical_spec(&mut spec)?;
     let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
     let sources: Vec<String> = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
-    let annotations = BTreeMap::from([
-        (names::SOURCES_ANNOTATION.to_owned(), json_text(&sources, "metadata.annotations")?),
-        (names::ORIGINS_ANNOTATION.to_owned(), origin::encode(&origins, &sources)?),
-    ]);
+    let annotations = annotations(&sources, &origins)?;
     let stored = limit::stored(&text) + limit::stored(&json_text(&annotations, "metadata.annotations")?);
     limit::check(stored, &ordered, &origins)?;
     Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, origins, annotations, warnings })
@@ -92,6 +90,15 @@ pub fn render<'a>(
 /// Whether a MachineConfig is a rendered configuration, which is never merged into another one.
 pub fn is_rendered(machine_config: &MachineConfig) -> bool {
     merge::name(machine_config).starts_with(PREFIX)
+}
+
+fn annotations(sources: &[String], origins: &Origins) -> Result<BTreeMap<String, String>, RenderError> {
+    let list = json_text(&sources, "metadata.annotations")?;
+    let Some(room) = origin::MAX_TOGETHER.checked_sub(list.len()) else {
+        return Err(RenderError::TooMany { number: sources.len(), bytes: list.len(), limit: origin::MAX_TOGETHER });
+    };
+    let index = origin::encode(origins, sources, room.min(origin::MAX_INDEX))?;
+    Ok(BTreeMap::from([(names::SOURCES_ANNOTATION.to_owned(), list), (names::ORIGINS_ANNOTATION.to_owned(), index)]))
 }
 
 /// The text of a specification. Its largest part is moved there and back, not copied.

@@ -11,7 +11,7 @@ use super::ignition::types::{Config, File, Link, Node, Unit};
 use super::kargs;
 
 pub(super) use index::encode;
-pub use index::{MAX_INDEX, decode};
+pub use index::{MAX_INDEX, MAX_TOGETHER, decode};
 
 /// Who said what about each thing of a rendered configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,12 +12,14 @@ use onlay_api::machine_config::MachineConfigSpec;
 use super::error::{Fault, Problem, excerpt};
 use super::ignition::merge::key_of_path;
 use super::ignition::types::{Config, Unit};
-use super::kargs;
 use super::naming::Naming;
+use super::{extension, kargs};
 
 /// Longest path in bytes, and longest name in it.
 pub const PATH_MAX: usize = 4095;
 const NAME_MAX: usize = 255;
+/// The kernel of nodes that are not told another one.
+pub const DEFAULT_KERNEL: &str = "default";
 /// Where units of a configuration are written.
 const UNITS: &str = "/etc/systemd/system";
 
@@ -72,7 +74,7 @@ pub fn spec(spec: &MachineConfigSpec) -> Result<(), Problem> {
         kargs::split(entry).map_err(|fault| fault.at(format!("spec.kernelArguments[{index}]")))?;
     }
     for (index, name) in spec.extensions.iter().enumerate() {
-        extension(name).map_err(|fault| fault.at(format!("spec.extensions[{index}]")))?;
+        known_extension(name).map_err(|fault| fault.at(format!("spec.extensions[{index}]")))?;
     }
     match spec.kernel_type.as_deref() {
         None | Some("" | "default" | "realtime" | "64k-pages") => {}
@@ -82,10 +84,17 @@ pub fn spec(spec: &MachineConfigSpec) -> Result<(), Problem> {
     image(spec.base_os_extensions_container_image.as_deref(), "spec.baseOSExtensionsContainerImage")
 }
 
-fn extension(name: &str) -> Result<(), Fault> {
-    let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+._:-".contains(&byte));
-    if first && rest { Ok(()) } else { Err(Fault::Extension(excerpt(name))) }
+fn known_extension(name: &str) -> Result<(), Fault> {
+    if extension::KNOWN.contains(&name) { Ok(()) } else { Err(Fault::Extension(excerpt(name))) }
+}
+
+/// Checks what several MachineConfigs say together: the headers and tools of `kernel-devel` are those of the default kernel.
+pub fn kernel(spec: &MachineConfigSpec) -> Result<(), Problem> {
+    let kernel = spec.kernel_type.as_deref().unwrap_or(DEFAULT_KERNEL);
+    if kernel != DEFAULT_KERNEL && spec.extensions.iter().any(|name| name == extension::KERNEL_DEVEL) {
+        return Err(Fault::KernelDevel(kernel.to_owned()).at("spec.kernelType"));
+    }
+    Ok(())
 }
 
 fn image(reference: Option<&str>, field: &str) -> Result<(), Problem> {

@@ -71,14 +71,25 @@ fn read_data_url(source: &str) -> Result<Vec<u8>, Fault> {
     read_percent(data)
 }
 
+/// Which bytes stand for themselves in a data URL.
+const SAFE: [bool; 256] = {
+    let mut safe = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        let is_safe =
+            !matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`');
+        safe[byte as usize] = is_safe;
+        byte += 1;
+    }
+    safe
+};
+
 /// The bytes of percent-encoded contents.
 pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
-    let is_unsafe = |byte: u8| {
-        !byte.is_ascii_graphic()
-            || matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`')
-    };
-    if let Some((at, found)) =
-        data.bytes().position(is_unsafe).and_then(|at| Some((at, data.get(at..)?.chars().next()?)))
+    if let Some((at, found)) = data
+        .bytes()
+        .position(|byte| !SAFE[usize::from(byte)])
+        .and_then(|at| Some((at, data.get(at..)?.chars().next()?)))
     {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(Fault::DataUrl(format!("character {found:?} at {at} of the contents; write {written}")));

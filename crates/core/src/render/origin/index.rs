@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{Origin, Origins};
 use crate::render::{RenderError, json_text};
 
-/// Largest index, in bytes. What remains of the room for annotations is for the list of sources and for other tools.
+/// Largest index, in bytes. What remains of the room for annotations is for the list of sources and for other tools; a longer
+/// list leaves less for the index.
 pub const MAX_INDEX: usize = 200 << 10;
+/// Most bytes that the index and the list of sources may have together: the limit, less some for other tools.
+pub const MAX_TOGETHER: usize = (256 << 10) - (16 << 10);
 
 /// Where the index is in a MachineConfig.
 const FIELD: &str = "metadata.annotations[onlay.dev/origins]";
@@ -45,11 +48,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The index as JSON, at most [`MAX_INDEX`] bytes. `sources` are the MachineConfigs in merge order.
+/// The index as JSON, at most `room` bytes. `sources` are the MachineConfigs in merge order.
 ///
 /// Extensions, kernel arguments, units and paths are written in this order, each sorted; with the first one that there is
 /// no room for, the index ends, and says so.
-pub(in crate::render) fn encode(origins: &Origins, sources: &[String]) -> Result<String, RenderError> {
+pub(in crate::render) fn encode(origins: &Origins, sources: &[String], room: usize) -> Result<String, RenderError> {
     let numbers: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let of = |names: &[String]| names.iter().filter_map(|name| numbers.get(name.as_str()).copied()).collect();
     let things = |things: &BTreeMap<String, Origin>| -> BTreeMap<String, Entry> {
@@ -66,10 +69,10 @@ pub(in crate::render) fn encode(origins: &Origins, sources: &[String]) -> Result
         units: things(&origins.units),
     };
     let text = json_text(&index, FIELD)?;
-    if text.len() <= MAX_INDEX {
+    if text.len() <= room {
         return Ok(text);
     }
-    index.shorten();
+    index.shorten(room);
     json_text(&index, FIELD)
 }
 
@@ -91,9 +94,9 @@ fn union(entry: &Entry) -> Vec<usize> {
 
 impl Index {
     /// Leaves out everything from the first thing on that there is no room for.
-    fn shorten(&mut self) {
+    fn shorten(&mut self, room: usize) {
         self.truncated = true;
-        let mut left = MAX_INDEX - FRAME;
+        let mut left = room.saturating_sub(FRAME);
         let mut fits = |bytes: usize| {
             left = left.saturating_sub(bytes);
             left > 0

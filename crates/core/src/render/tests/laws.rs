@@ -39,7 +39,7 @@ prop_compose! {
         links in prop::collection::vec("/etc/[d-f]", 0..2),
         units in prop::collection::vec(any_unit(), 0..4),
         arguments in prop::collection::vec("[a-c]( [a-c])?", 0..3),
-        extensions in prop::collection::vec("[a-c]", 0..3),
+        extensions in prop::collection::vec(prop::sample::select(vec!["ipsec", "sysstat", "usbguard"]), 0..3),
         keys in prop::collection::btree_set("[a-c]", 0..3),
         kernel in prop::option::of(prop::sample::select(vec!["", "default", "realtime"])),
         image in prop::option::of("(r/[ab]@sha256:1)?"),

@@ -146,8 +146,8 @@ fn one_machine_config_that_is_wrong_by_itself(#[case] config: Value, #[case] say
 #[rstest]
 #[case::kernel_argument(json!({"kernelArguments": ["quiet", "a\nb"]}), "spec.kernelArguments[1]: \"a\\nb\" has a line break")]
 #[case::kernel_type(json!({"kernelType": "rt"}), "spec.kernelType: \"rt\" is no kernel type; write default, realtime or 64k-pages")]
-#[case::extension_that_is_an_option(json!({"extensions": ["--force"]}), "spec.extensions[0]: \"--force\" is no extension name")]
-#[case::extension_with_a_space(json!({"extensions": ["a; rm"]}), "spec.extensions[0]: \"a; rm\" is no extension name")]
+#[case::extension_that_is_an_option(json!({"extensions": ["--force"]}), "spec.extensions[0]: \"--force\" is no known extension; known are ipsec, kerberos, kernel-devel")]
+#[case::extension_with_a_space(json!({"extensions": ["a; rm"]}), "spec.extensions[0]: \"a; rm\" is no known extension")]
 #[case::image_with_a_space(json!({"osImageURL": "r/a b"}), "spec.osImageURL: \"r/a b\" is no image reference")]
 #[case::image_that_is_an_option(json!({"osImageURL": "--help"}), "spec.osImageURL: \"--help\" is no image reference")]
 fn fields_beside_ignition(#[case] spec: Value, #[case] says: &str) {
@@ -241,4 +241,16 @@ fn what_is_probably_not_meant_is_said() {
             "MachineConfig 50-odd: spec.fips: is recorded only: FIPS mode is chosen when a node is installed",
         ]
     );
+}
+
+#[rstest]
+#[case::in_one(&[("50-a", json!({"extensions": ["kernel-devel"], "kernelType": "64k-pages"}))],
+    "failed to read MachineConfig 50-a: spec.kernelType: is \"64k-pages\", and the extension kernel-devel")]
+#[case::in_two(&[
+    ("50-a", json!({"extensions": ["usbguard", "kernel-devel"]})), ("60-b", json!({"kernelType": "realtime"}))],
+    "failed to merge MachineConfigs 50-a, 60-b: spec.kernelType: is \"realtime\"")]
+fn headers_of_the_default_kernel_beside_another_one(#[case] given: &[(&str, Value)], #[case] says: &str) {
+    let given: Vec<_> = given.iter().map(|(name, spec)| machine_config(name, "worker", spec.clone())).collect();
+    let text = render("worker", &given).unwrap_err().to_string();
+    assert!(text.starts_with(says), "{text}");
 }

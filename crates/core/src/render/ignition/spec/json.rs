@@ -68,7 +68,7 @@ fn read_record(
         // What lies below a name in other letters is read, but nobody knows it by its path.
         let unknown = if is_known { &mut *unknown } else { &mut Vec::new() };
         if let Some(value) = read(field.shape, minor, value, &path, unknown)? {
-            record.set(field.name, Tree { value, optional: field.shape.is_optional(), from: Some(path) });
+            record.set(field.name, Tree { value, optional: field.shape.is_optional(), from: None });
         }
     }
     Ok(record)
@@ -95,7 +95,7 @@ fn read(shape: Shape, minor: Minor, json: &Json, at: &Path, unknown: &mut Vec<Pa
                 let none =
                     || shape.table().map_or_else(|| Value::Text(String::new()), |_| Value::Record(Record::default()));
                 let value = read(each, minor, entry, &path, unknown)?.unwrap_or_else(none);
-                list.push(Tree::new(value, Some(&path)));
+                list.push(Tree::new(value, None));
             }
             Value::List(list)
         }

@@ -65,6 +65,27 @@ fn what_there_is_no_room_for_is_left_out_from_the_end() -> Result<(), RenderErro
 }
 
 #[rstest]
+#[case::a_long_list_leaves_less_for_the_index(700, None)]
+#[case::a_longer_one_is_refused(1000, Some("the names of its 1000 MachineConfigs have 251"))]
+fn sources_and_index_share_the_room(#[case] number: usize, #[case] says: Option<&str>) {
+    let given: Vec<MachineConfig> = (0..number)
+        .map(|at| {
+            let files = json!([{"path": format!("/etc/{}/{at}", "x".repeat(200))}]);
+            let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": files}});
+            machine_config(&format!("50-{at:04}-{}", "x".repeat(240)), &json!({"config": config}))
+        })
+        .collect();
+    match (render("worker", &given), says) {
+        (Ok(rendered), None) => {
+            let bytes: usize = rendered.annotations.values().map(String::len).sum();
+            assert!(bytes <= MAX_TOGETHER && bytes > MAX_TOGETHER - 4000, "{bytes}");
+        }
+        (Err(error), Some(says)) => assert!(error.to_string().contains(says), "{error}"),
+        (outcome, _) => panic!("{outcome:?}"),
+    }
+}
+
+#[rstest]
 #[case::no_json("paths")]
 #[case::another_shape(r#"{"paths":[]}"#)]
 #[case::a_source_that_is_not_there(r#"{"paths":{"/etc/a":{"mode":[2]}}}"#)]
@@ -107,7 +128,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded(origins in any_origins()) {
-        let text = encode(&origins, &sources(6)).unwrap();
+        let text = encode(&origins, &sources(6), MAX_INDEX).unwrap();
         prop_assert_eq!(decode(&text, &sources(6)), Some(origins));
     }
 
