@@ -48,17 +48,18 @@ enum Error {
 pub fn run(arguments: &Arguments) -> Outcome {
     let all = TARGETS.map(str::to_owned);
     let targets = if arguments.targets.is_empty() { &all[..] } else { &arguments.targets[..] };
+    build()?;
+    println!("{} for {} s each, {AT_ONCE} at once", targets.join(", "), arguments.seconds);
     println!("{}", targets_for(arguments.seconds, targets)?);
     Ok(())
 }
 
-/// Every target, for so many seconds each; the answer is a line that says how many inputs were tried.
+/// Every target, for so many seconds each, after [`build`]; the answer is a line that says how many inputs were tried.
 pub fn all(seconds: u64) -> Result<String, Box<dyn std::error::Error>> {
     targets_for(seconds, &TARGETS.map(str::to_owned))
 }
 
 fn targets_for(seconds: u64, targets: &[String]) -> Result<String, Box<dyn std::error::Error>> {
-    build()?;
     let waiting = Mutex::new(targets.iter().collect::<Vec<_>>());
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -81,11 +82,11 @@ fn take<'a>(waiting: &Mutex<Vec<&'a String>>) -> Option<&'a String> {
 }
 
 /// Builds the program with the features of the whole workspace, so that only our own crates are compiled for it.
-fn build() -> Result<(), run::Error> {
+pub fn build() -> Outcome {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--workspace", "--bin=onlay-fuzz", "--features=onlay-fuzz/libfuzzer"]);
     cargo.env("RUSTC_WORKSPACE_WRAPPER", run::root().join("fuzz/instrumented"));
-    run::pass(&mut cargo)
+    Ok(run::pass(&mut cargo)?)
 }
 
 /// Runs one target and returns how many inputs it tried.
@@ -96,8 +97,8 @@ fn one(target: &str, seconds: u64) -> Result<u64, Error> {
         fs::create_dir_all(directory).map_err(file("make", directory))?;
     }
     seeds::write(target, &seeds)?;
-    println!("{target}: {seconds} s");
-    let mut fuzzer = Command::new(run::target().join("debug/onlay-fuzz"));
+    let mut fuzzer = Command::new("nice");
+    fuzzer.args(["-n", "19"]).arg(run::target().join("debug/onlay-fuzz"));
     fuzzer.env("ONLAY_FUZZ_TARGET", target).args([&found, &seeds, &kept]);
     fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/", kept.display()));
     fuzzer.args([format!("-rss_limit_mb={MEMORY}"), format!("-timeout={PATIENCE}")]);

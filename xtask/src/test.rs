@@ -25,26 +25,41 @@ struct Step {
 /// `cargo xtask test`
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut steps = Vec::new();
-    for (name, check) in checks(arguments) {
-        println!("\n== {name}");
-        let start = Instant::now();
-        let outcome = check();
-        if let Err(error) = &outcome {
-            eprintln!("error: {error}");
-        }
-        steps.push(Step { name, outcome, seconds: start.elapsed().as_secs_f64() });
+    for group in checks(arguments) {
+        let names: Vec<_> = group.iter().map(|(name, _)| *name).collect();
+        println!("\n== {}", names.join(", and beside it: "));
+        steps.extend(side_by_side(group));
     }
     println!("\n{}", summary(&steps));
     let failed: Vec<_> = steps.iter().filter(|step| step.outcome.is_err()).map(|step| step.name).collect();
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
 }
 
-type Check = Box<dyn Fn() -> Result<String, String>>;
+type Check = Box<dyn Fn() -> Result<String, String> + Send>;
 
-/// The checks of a run, in order.
-fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
+/// Runs checks at the same time, and waits for all of them.
+fn side_by_side(group: Vec<(&'static str, Check)>) -> Vec<Step> {
+    let run = |name, check: Check| {
+        let start = Instant::now();
+        let outcome = check();
+        if let Err(error) = &outcome {
+            eprintln!("error: {error}");
+        }
+        Step { name, outcome, seconds: start.elapsed().as_secs_f64() }
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = group.into_iter().map(|(name, check)| scope.spawn(move || run(name, check))).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// The checks of a run, in order; those of a group run side by side.
+fn checks(arguments: &Arguments) -> Vec<Vec<(&'static str, Check)>> {
     let cases = if arguments.full { "4096" } else { "64" };
-    let mut checks: Vec<(&'static str, Check)> = vec![
+    let alone: Vec<(&'static str, Check)> = vec![
         ("packages", Box::new(packages)),
         ("fmt", Box::new(|| passed(Command::new("cargo").args(["fmt", "--all", "--check"])))),
         ("deps", Box::new(|| ours(deps::run()))),
@@ -63,20 +78,24 @@ fn checks(arguments: &Arguments) -> Vec<(&'static str, Check)> {
             }),
         ),
     ];
+    let mut checks: Vec<_> = alone.into_iter().map(|check| vec![check]).collect();
     if !arguments.fast {
         let (documents, seconds) = if arguments.full { ("5000", 600) } else { ("300", 60) };
         // A run that anybody's change has to pass judges the same documents each time; new ones are for the long run.
         let seed = (!arguments.full).then_some("1");
-        checks.push(("judges", Box::new(move || judges(documents, seed))));
-        checks.push(("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))));
-        checks.push((
-            "tests in the lab",
-            Box::new(|| {
-                tests(Command::new("cargo").args(["test", "--workspace", "--test=lab", "--", "--test-threads=1"]))
-            }),
-        ));
+        checks.push(vec![("judges", Box::new(move || judges(documents, seed)))]);
+        checks.push(vec![("the fuzzer's program", Box::new(|| ours(fuzz::build())))]);
+        // The lab mostly waits for machines that boot; the fuzzer yields to everything.
+        checks.push(vec![
+            ("tests in the lab", Box::new(lab)),
+            ("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))),
+        ]);
     }
     checks
+}
+
+fn lab() -> Result<String, String> {
+    tests(Command::new("cargo").args(["test", "--workspace", "--test=lab", "--", "--test-threads=1"]))
 }
 
 /// A check of our own.
