@@ -8,6 +8,7 @@ use onlay_core::build::assemble::{self, Assembled, Configs, ContextFile};
 use onlay_core::build::containerfile::{self, Containerfile};
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
+use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
 use onlay_core::build::spec::{Cause, Failure, Spec};
 use onlay_registry::ostree_fault;
 
@@ -32,6 +33,7 @@ pub fn build(paths: &Paths) -> Result<String, Error> {
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let buildah = Buildah::new(paths, &registries)?;
+    say(format!("{PULLING}{}", spec.base));
     buildah.pull(&spec.base, &spec.pull_secret)?;
     check_base(&buildah, &spec.base)?;
     let base = buildah.open(&spec.base, "onlay-base")?;
@@ -40,6 +42,7 @@ pub fn build(paths: &Paths) -> Result<String, Error> {
     let containerfile = write_context(&context, &spec, file.as_ref(), &plan, &base)?;
     buildah.build(&context, &containerfile, IMAGE, file.as_ref())?;
     if file.is_some() {
+        say(format!("{CHECKING}what the Containerfile made of the configuration"));
         let built = buildah.open(IMAGE, "onlay-built")?;
         if seal::seal(&plan, &base.rootfs, &built.rootfs)? {
             buildah.commit(&built, IMAGE)?;
@@ -47,7 +50,7 @@ pub fn build(paths: &Paths) -> Result<String, Error> {
         buildah.close(built)?;
     }
     buildah.close(base)?;
-    say(format!("pushing to {}", spec.target));
+    say(format!("{PUSHING}{}", spec.target));
     let digest = buildah.push(IMAGE, &spec.target, &spec.push_secret)?;
     Ok(format!("{}@{digest}", repository(&spec.target)))
 }

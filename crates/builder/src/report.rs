@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use onlay_core::build::progress::OWN;
 use onlay_core::build::spec::Outcome;
 
 use crate::paths::Paths;
 
 /// A line of our own in the log; the others are buildah's and its commands'.
 pub fn say(line: impl AsRef<str>) {
-    println!("onlay: {}", line.as_ref());
+    println!("{OWN}{}", line.as_ref());
 }
 
 /// Leaves the outcome, in the log and as the termination message.

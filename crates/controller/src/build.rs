@@ -3,12 +3,13 @@
 //! [`onlay_core::build::machine::decide`] says what shall be; here it is observed and written. What a registry says of a
 //! base image is remembered for a moment, so that a pass does not ask again what the pass before has asked.
 
+mod follow;
 mod lookup;
 mod materials;
 mod objects;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -110,6 +111,7 @@ async fn decide(
         architecture,
         credentials: materials.credentials(),
         builds: views,
+        images_in_use: images_in_use(ctx),
         node_entry: materials.node_entry(repository(&config.spec.rendered_image_push_spec)),
         node_secret: node_secret.as_deref(),
         settings,
@@ -168,6 +170,14 @@ fn nodes_of(ctx: &Context, pool: &str) -> Nodes {
         ctx.node_states.all().into_iter().map(|state| (state.name_any(), state)).collect();
     let nodes = nodes.iter().map(|node| (&**node, states.get(&node.name_any()).map(|state| &**state)));
     base::nodes_of(pool, &pools, nodes)
+}
+
+/// The images that nodes run or shall run.
+fn images_in_use(ctx: &Context) -> BTreeSet<String> {
+    let states = ctx.node_states.all();
+    let of_status = |state: &MachineConfigNode| state.status.as_ref()?.config_image.as_ref()?.current_image.clone();
+    let of_spec = |state: &MachineConfigNode| Some(state.spec.config_image.as_ref()?.desired_image.clone());
+    states.iter().flat_map(|state| [of_status(state), of_spec(state)]).flatten().collect()
 }
 
 /// The key of an object that belongs to a build, in the mirrors of its namespace.

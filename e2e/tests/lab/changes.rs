@@ -1,7 +1,10 @@
 //! What changes lead to: a new build or none, one reboot a node, and nothing left of what was removed.
 
 use crate::cluster::{BUILD, Cluster, NODE, WORKERS, file, layered, machine_config, pool, updated};
+use kube::api::{Api, ListParams};
+use onlay_api::{ConditionStatus, MachineOSBuild};
 use onlay_testkit::timeline::{Milestone, Timeline};
+use onlay_testkit::wait;
 use serde_json::json;
 
 const POOL: &str = "test";
@@ -19,7 +22,7 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
     pool_with_a_node(&cluster).await;
     cluster.apply(layered(POOL, "FROM configs AS final\nRUN echo one > /usr/share/onlay-test\n")).await;
     let first = cluster.build_is(POOL, "Succeeded", BUILD).await;
-    let image = |build: &onlay_api::MachineOSBuild| build.status.clone().unwrap().digested_image_push_spec.unwrap();
+    let image = |build: &MachineOSBuild| build.status.clone().unwrap().digested_image_push_spec.unwrap();
     runs(&cluster, &image(&first)).await;
     assert_eq!(cluster.on_node(WORKERS[0], "cat /usr/share/onlay-test").await, "one");
 
@@ -30,13 +33,28 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
     let builds = cluster.kubectl(&["get", "machineosbuild", "-o", "name"]).await;
     assert_eq!(builds.lines().count(), 1, "a file that the build cannot see matter builds nothing: {builds}");
 
-    cluster.apply(layered(POOL, "FROM configs AS final\nRUN echo two > /usr/share/onlay-test\n")).await;
+    cluster.apply(layered(POOL, "FROM configs AS final\nRUN sleep 10; echo two > /usr/share/onlay-test\n")).await;
     cluster.pool_is(POOL, "waiting for its image", NODE, |pool| !updated(pool, 1)).await;
+    a_build_says(&cluster, "step 2 of 2 of stage 2 of 2: RUN sleep 10; echo two").await;
     let second = cluster.build_is(POOL, "Succeeded", BUILD).await;
     assert_ne!(image(&first), image(&second));
     runs(&cluster, &image(&second)).await;
     assert_eq!(cluster.on_node(WORKERS[0], "cat /usr/share/onlay-test /etc/motd").await, "two\na file");
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test-").await;
+}
+
+/// Waits until a build that runs says that it is there.
+async fn a_build_says(cluster: &Cluster, words: &str) {
+    let builds = Api::<MachineOSBuild>::all(cluster.client.clone());
+    wait::until(&format!("a build to say {words:?}"), BUILD, async || {
+        let all = builds.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let running = all.iter().flat_map(|build| build.status.iter().flat_map(|status| &status.conditions));
+        let running: Vec<_> = running.filter(|known| known.status == ConditionStatus::True).collect();
+        let there = running.iter().any(|known| known.type_ == "Building" && known.message.starts_with(words));
+        if there { Ok(Some(())) } else { Err(json!(running).to_string()) }
+    })
+    .await
+    .unwrap();
 }
 
 async fn runs(cluster: &Cluster, image: &str) {

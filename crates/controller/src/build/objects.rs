@@ -9,9 +9,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt};
 use onlay_api::{MachineOSBuild, names};
-use onlay_core::build::machine::Build;
+use onlay_core::build::machine::{self, Build};
 use serde::de::DeserializeOwned;
 
+use super::follow::Logs;
 use super::job_key;
 use super::materials::CREDENTIAL_KEYS;
 use crate::context::{Context, keep, listed, watch_config};
@@ -30,6 +31,7 @@ pub struct Objects {
     secrets: Mirror<Secret>,
     /// Secrets that were derived for nodes.
     pub node_secrets: Mirror<Secret>,
+    logs: Logs,
 }
 
 /// A build with what belongs to it.
@@ -37,6 +39,7 @@ pub struct OfBuild<'a> {
     build: &'a MachineOSBuild,
     job: Option<Arc<Job>>,
     pods: Vec<Arc<Pod>>,
+    progress: Option<String>,
 }
 
 impl Objects {
@@ -52,6 +55,7 @@ impl Objects {
             config_maps: mirror(ctx, own, watch_config(), only_known_keys),
             secrets: mirror(ctx, own, watch_config(), only_credentials),
             node_secrets: mirror(ctx, &ctx.config.node_secrets_namespace, of_nodes, keep),
+            logs: Logs::new(ctx),
         };
         listed(&objects.jobs).await;
         listed(&objects.pods).await;
@@ -76,7 +80,8 @@ impl Objects {
         let job = self.jobs.get(&job_key(build, namespace));
         let mut pods = self.pods.all();
         pods.retain(|pod| job.as_ref().is_some_and(|job| is_pod_of(pod, job)));
-        OfBuild { build, job, pods }
+        let progress = machine::newest_of(pods.iter().map(|pod| &**pod)).and_then(|pod| self.logs.progress(pod));
+        OfBuild { build, job, pods, progress }
     }
 }
 
@@ -88,6 +93,7 @@ impl OfBuild<'_> {
             job: self.job.as_deref(),
             pods: self.pods.iter().map(|pod| &**pod).collect(),
             pushed: None,
+            progress: self.progress.clone(),
         }
     }
 }

@@ -127,7 +127,7 @@ const KEPT: usize = 400;
 impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
     pub fn take(&mut self, line: &str) -> bool {
-        if let Some((stage, step, text)) = read_step(line) {
+        if let Some(Began { stage, step, text, .. }) = read_step(line) {
             *self = Self { stage, step, text: text.to_owned(), output: Vec::new() };
             return true;
         }
@@ -185,17 +185,33 @@ impl Progress {
     }
 }
 
+/// A step of the builder that begins; everything is counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Began<'a> {
+    pub(super) stage: usize,
+    pub(super) stages: usize,
+    pub(super) step: usize,
+    pub(super) steps: usize,
+    /// The instruction as the builder shows it.
+    pub(super) text: &'a str,
+}
+
 /// Reads `[2/3] STEP 4/5: RUN true`, or `STEP 4/5: RUN true` of a build with one stage.
-fn read_step(line: &str) -> Option<(usize, usize, &str)> {
-    let (stage, rest) = match line.strip_prefix('[') {
+pub(super) fn read_step(line: &str) -> Option<Began<'_>> {
+    let of = |numbers: &str| -> Option<(usize, usize)> {
+        let (this, all) = numbers.split_once('/')?;
+        Some((this.parse().ok()?, all.parse().ok()?))
+    };
+    let ((stage, stages), rest) = match line.strip_prefix('[') {
         Some(rest) => {
             let (stage, rest) = rest.split_once("] ")?;
-            (stage.split_once('/')?.0.parse().ok()?, rest)
+            (of(stage)?, rest)
         }
-        None => (1, line),
+        None => ((1, 1), line),
     };
     let (numbers, text) = rest.strip_prefix("STEP ")?.split_once(": ")?;
-    Some((stage, numbers.split_once('/')?.0.parse().ok()?, text))
+    let (step, steps) = of(numbers)?;
+    Some(Began { stage, stages, step, steps, text })
 }
 
 /// The exit code of a command, from `building at STEP "RUN …": exit status 100`.

@@ -1,7 +1,7 @@
 //! From a pool's configuration to an image: whether a new one is needed, what it is made of, and the states of a build.
 //!
 //! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`] and [`failure`] are what the builder in the
-//! Job decides by; [`spec`] is what the two say to each other.
+//! Job decides by; [`spec`] is what the two say to each other, and [`progress`] what the log says meanwhile.
 
 pub mod assemble;
 pub mod base;
@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod job;
 pub mod layer;
 pub mod machine;
+pub mod progress;
 pub mod pull_secret;
 pub mod spec;
 

@@ -6,6 +6,7 @@
 
 mod decision;
 mod observed;
+mod retire;
 mod run;
 mod serve;
 mod start;
@@ -24,7 +25,7 @@ use onlay_api::names;
 
 pub use decision::{Action, Decision, Event, Object};
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed};
-pub use run::word_is_lost;
+pub use run::{newest_of, runs, word_is_lost};
 pub use target::unsupported;
 
 use super::job::job_name;
@@ -61,6 +62,7 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
         Ok(target) => {
             interrupt_others(observed, &target, now, &mut decision);
             follow(observed, &target, now, &mut decision);
+            retire::retire(observed, &target, &mut decision);
         }
         Err(obstacle) => {
             serve::wait(observed, &obstacle, None, now, &mut decision);

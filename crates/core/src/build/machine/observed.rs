@@ -1,5 +1,7 @@
 //! What is known when the next step of a MachineOSConfig is decided.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use onlay_api::machine_config::MachineConfig;
@@ -28,6 +30,8 @@ pub struct Observed<'a> {
     pub credentials: Credentials,
     /// Every build of the MachineOSConfig.
     pub builds: Vec<Build<'a>>,
+    /// Every image that a node runs or shall run, by digest.
+    pub images_in_use: BTreeSet<String>,
     /// The credentials that nodes need for the image, if the build's secrets have any.
     pub node_entry: Option<RegistryEntry>,
     /// The secret that was derived for the nodes.
@@ -103,6 +107,8 @@ pub struct Build<'a> {
     pub pods: Vec<&'a Pod>,
     /// The image that the registry has for the build's tag, by digest; looked up only where the pod's word is lost.
     pub pushed: Option<String>,
+    /// How far the newest pod says that it is, if it runs.
+    pub progress: Option<String>,
 }
 
 impl Material {

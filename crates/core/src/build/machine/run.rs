@@ -54,7 +54,7 @@ pub(super) fn of(build: &Build<'_>, now: Timestamp) -> Run {
         };
     }
     match newest(build) {
-        Some(pod) => of_pod(pod, attempts(job, build)),
+        Some(pod) => of_pod(pod, build.progress.as_deref(), attempts(job, build)),
         None => Run::Waiting("the Job has no pod yet".to_owned()),
     }
 }
@@ -79,7 +79,12 @@ fn is_recent(ended: &JobCondition, now: Timestamp) -> bool {
 }
 
 fn newest<'a>(build: &Build<'a>) -> Option<&'a Pod> {
-    build.pods.iter().copied().max_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()))
+    newest_of(build.pods.iter().copied())
+}
+
+/// The pod that was made last.
+pub fn newest_of<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
+    pods.max_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()))
 }
 
 /// What the newest pod that has ended left as its message.
@@ -97,6 +102,11 @@ fn state(pod: &Pod) -> Option<&ContainerState> {
     container(pod)?.state.as_ref()
 }
 
+/// Whether the builder in a pod runs.
+pub fn runs(pod: &Pod) -> bool {
+    state(pod).is_some_and(|state| state.running.is_some())
+}
+
 /// What there is to say about earlier tries.
 fn attempts(job: &Job, build: &Build<'_>) -> String {
     let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default();
@@ -110,12 +120,13 @@ fn attempts(job: &Job, build: &Build<'_>) -> String {
     format!(" (try {} of {}{before})", failed + 1, RETRIES + 1)
 }
 
-fn of_pod(pod: &Pod, attempts: String) -> Run {
+fn of_pod(pod: &Pod, progress: Option<&str>, attempts: String) -> Run {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let state = state(pod);
-    if state.is_some_and(|state| state.running.is_some()) {
+    if runs(pod) {
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
-        return Run::Building(format!("pod {name} builds on node {node}{attempts}"));
+        let progress = progress.map(|words| format!("{words}; ")).unwrap_or_default();
+        return Run::Building(format!("{progress}pod {name} builds on node {node}{attempts}"));
     }
     if state.is_some_and(|state| state.terminated.is_some()) {
         return Run::Waiting(format!("pod {name} has ended; the Job decides what follows{attempts}"));

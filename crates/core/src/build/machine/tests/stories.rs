@@ -40,6 +40,10 @@ fn a_build_is_prepared_builds_and_succeeds() {
     world.run_pod();
     world.settle();
     assert_eq!(World::state(world.only_build()), ("Building", "pod build-x builds on node worker-0".to_owned()));
+    world.progress = Some("step 2 of 3: RUN true".to_owned());
+    world.settle();
+    let words = "step 2 of 3: RUN true; pod build-x builds on node worker-0".to_owned();
+    assert_eq!(World::state(world.only_build()), ("Building", words));
     assert_eq!(world.ready().0, ConditionStatus::False);
 
     world.succeed(IMAGE);
@@ -400,4 +404,24 @@ fn a_config_on_its_way_out_is_left_alone() {
     let mut world = World::new();
     world.config.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now));
     assert!(!world.step());
+}
+
+#[test]
+fn builds_of_before_are_kept_as_far_as_the_limit_and_where_a_node_runs_them() {
+    let mut world = World::new();
+    let succeed = |world: &mut World, number: usize| {
+        world.containerfile(&format!("FROM configs\nRUN {number}\n"));
+        world.settle();
+        world.succeed(&format!("registry.example.com/os/image@sha256:{number}"));
+        world.annotation(names::CURRENT_BUILD_ANNOTATION).unwrap().to_owned()
+    };
+    let first = succeed(&mut world, 0);
+    world.images_in_use.insert("registry.example.com/os/image@sha256:0".to_owned());
+    let second = succeed(&mut world, 1);
+    for number in 2..retire::HISTORY + 3 {
+        succeed(&mut world, number);
+    }
+    assert_eq!(world.builds.len(), retire::HISTORY + 2, "the limit, the one that a node runs, and the newest");
+    assert!(world.builds.contains_key(&first) && !world.builds.contains_key(&second));
+    assert_eq!(world.told("BuildRepeated"), 0);
 }

@@ -1,6 +1,6 @@
 //! A small cluster: what a decision says is done to it at once, and the test plays the Job and the person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobStatus};
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) config_maps: BTreeMap<String, ConfigMap>,
     pub(super) node_secret: Option<Secret>,
     pub(super) pushed: Option<String>,
+    pub(super) progress: Option<String>,
+    pub(super) images_in_use: BTreeSet<String>,
     pub(super) events: Vec<Event>,
     pub(super) settings: Settings,
     uids: u32,
@@ -97,6 +99,8 @@ impl World {
             config_maps: BTreeMap::new(),
             node_secret: None,
             pushed: None,
+            progress: None,
+            images_in_use: BTreeSet::new(),
             events: Vec::new(),
             settings: Settings {
                 namespace: "onlay".to_owned(),
@@ -121,7 +125,13 @@ impl World {
         let builds = self.builds.values().map(|build| {
             let job = job_name(build.metadata.name.as_deref().unwrap());
             let pods = self.pods.get(&job).into_iter().flatten().collect();
-            Build { build, job: self.jobs.get(&job), pods, pushed: self.pushed.clone() }
+            Build {
+                build,
+                job: self.jobs.get(&job),
+                pods,
+                pushed: self.pushed.clone(),
+                progress: self.progress.clone(),
+            }
         });
         let observed = Observed {
             config: &self.config,
@@ -131,6 +141,7 @@ impl World {
             architecture: "amd64",
             credentials: self.credentials.clone(),
             builds: builds.collect(),
+            images_in_use: self.images_in_use.clone(),
             node_entry: Some(node_entry),
             node_secret: self.node_secret.as_ref(),
             settings: &self.settings,

@@ -1,0 +1,31 @@
+//! Which builds of before are kept: going back to their inputs is then no new build.
+
+use std::cmp::Reverse;
+
+use super::decision::{Action, Decision};
+use super::observed::{Build, Observed};
+use super::status::final_condition;
+use super::target::Target;
+
+/// Builds of before that are kept, besides those whose image a node runs or shall run.
+pub(super) const HISTORY: usize = 10;
+
+/// Deletes the oldest builds of before, where there are too many. Their images stay in the registry.
+pub(super) fn retire(observed: &Observed<'_>, target: &Target<'_>, decision: &mut Decision) {
+    let mut history: Vec<&Build<'_>> =
+        observed.builds.iter().filter(|build| is_past(build, observed, target)).collect();
+    history
+        .sort_by_key(|build| Reverse((build.build.status.as_ref().and_then(|status| status.build_end), build.name())));
+    for build in history.into_iter().skip(HISTORY) {
+        let uid = build.build.metadata.uid.clone().unwrap_or_default();
+        decision.act(Action::DeleteBuild { name: build.name().to_owned(), uid });
+    }
+}
+
+/// Whether a build has ended, and nobody needs it now.
+fn is_past(build: &Build<'_>, observed: &Observed<'_>, target: &Target<'_>) -> bool {
+    let image = build.build.status.as_ref().and_then(|status| status.digested_image_push_spec.as_deref());
+    let is_used = image.is_some_and(|image| observed.images_in_use.contains(image));
+    let has_ended = final_condition(build.build).is_some();
+    has_ended && !is_used && build.name() != target.name && !build.is_leaving(observed.config)
+}
