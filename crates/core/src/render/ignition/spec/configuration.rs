@@ -74,8 +74,7 @@ fn fatal(path: Path, what: impl fmt::Display) -> Report {
 /// The specification that a configuration says it follows.
 fn minor(config: &Json) -> Result<Minor, Fault> {
     let version = config.get("ignition").and_then(|of| of.get("version")).and_then(Json::as_str).unwrap_or_default();
-    let is_this = |minor: &Minor| check::is_version(version, *minor);
-    (0..=NEWEST).find(is_this).ok_or_else(|| Fault::Version(version.to_owned()))
+    check::minor_of(version).filter(|minor| *minor <= NEWEST).ok_or_else(|| Fault::Version(version.to_owned()))
 }
 
 #[cfg(test)]

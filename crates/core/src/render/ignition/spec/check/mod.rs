@@ -19,7 +19,7 @@ use super::report::Report;
 use super::tree::Record;
 
 pub use node::clean_path;
-pub use resource::{is_other_version, is_version};
+pub use resource::{is_other_version, minor_of};
 
 /// Which specification the configuration follows, and whose rules hold.
 #[derive(Debug, Clone, Copy)]

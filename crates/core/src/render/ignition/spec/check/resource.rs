@@ -25,9 +25,11 @@ pub fn is_other_version(version: &str, minor: Minor) -> bool {
     numbers(version).is_some_and(|found| found != own(minor))
 }
 
-/// Whether a text is the version of this specification.
-pub fn is_version(version: &str, minor: Minor) -> bool {
-    numbers(version).is_some_and(|found| found == own(minor))
+/// The specification 3.x.0 that a text is the version of.
+pub fn minor_of(version: &str) -> Option<Minor> {
+    let found = numbers(version)?;
+    let minor = Minor::try_from(found.0[1]).ok()?;
+    (found == own(minor)).then_some(minor)
 }
 
 /// Three numbers, the prerelease and the build of a semantic version.
