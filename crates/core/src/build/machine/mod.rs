@@ -186,6 +186,10 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
             if !failure.cause.is_definitive() {
                 failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
             }
+            if let Some(pod) = newest_of(build.pods.iter().copied()).and_then(|pod| pod.metadata.name.as_deref()) {
+                let namespace = &observed.settings.namespace;
+                failure.message.push_str(&format!("; the whole log: kubectl logs -n {namespace} {pod}"));
+            }
             fail(observed, target, build, &failure, now, decision);
         }
     }

@@ -121,6 +121,7 @@ fn a_failing_instruction_is_told_with_line_and_output() {
     assert_eq!(state, "Failed");
     assert!(message.contains("line 2: `RUN a` ended with exit code 100"), "{message}");
     assert!(message.contains("E: Unable to locate package a"), "{message}");
+    assert!(message.contains("; the whole log: kubectl logs -n onlay build-x. Last lines of output:\n"), "{message}");
     assert_eq!(world.served(), (None, None));
     let (ready, reason, words) = world.ready();
     assert_eq!((ready, reason.as_str()), (ConditionStatus::False, "BuildFailed"));
