@@ -35,7 +35,7 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
 
     cluster.apply(layered(POOL, "FROM configs AS final\nRUN sleep 10; echo two > /usr/share/onlay-test\n")).await;
     cluster.pool_is(POOL, "waiting for its image", NODE, |pool| !updated(pool, 1)).await;
-    a_build_says(&cluster, "step 2 of 2 of stage 2 of 2: RUN sleep 10; echo two").await;
+    a_build_says(&cluster, "step 2 of 3 of stage 2 of 2: RUN sleep 10; echo two").await;
     let second = cluster.build_is(POOL, "Succeeded", BUILD).await;
     assert_ne!(image(&first), image(&second));
     runs(&cluster, &image(&second)).await;
