@@ -82,7 +82,8 @@ impl Cluster {
         self.kubectl(&["delete", "deployment,pdb", "--all", "-n", "default", "--ignore-not-found"]).await;
         self.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
         install::example_secrets(&self.lab).await.unwrap();
-        self.wait_for_pool("worker", "Updated with 2 machines", NODE, |pool| updated(pool, 2)).await.map(drop)
+        let words = "Updated with 2 machines and no MachineConfig";
+        self.wait_for_pool("worker", words, NODE, |pool| updated(pool, 2) && is_empty(pool)).await.map(drop)
     }
 
     /// Takes every role but `worker` from a node.
@@ -228,6 +229,11 @@ pub fn updated(pool: &MachineConfigPool, machines: i32) -> bool {
         && status.updated_machine_count == machines
         && pool.spec.configuration.as_ref().map(|target| target.name.clone())
             == status.configuration.map(|current| current.name)
+}
+
+/// Whether a pool's target is made of no MachineConfig: one that was just deleted is rendered still.
+fn is_empty(pool: &MachineConfigPool) -> bool {
+    pool.spec.configuration.as_ref().is_some_and(|target| target.source.is_empty())
 }
 
 /// The status of a pool's condition, empty when it has none.
