@@ -18,12 +18,14 @@ use crate::{Layout, Progress, layout};
 /// Environment variable that names a directory of ready-made programs.
 pub const READY_MADE_VARIABLE: &str = "ONLAY_KUBE_ASSETS";
 
-/// A Go module with nothing but tools, or with a program of its own, `main.go`.
+/// A Go module with nothing but tools, or with a program of its own.
 struct Module {
     /// Directory below `lab/`.
     name: &'static str,
     /// The module whose version is the version of the programs.
     versioned: &'static str,
+    /// The file with a program of its own.
+    program: Option<&'static str>,
     /// What to build.
     packages: &'static [&'static str],
     /// Programs that get another name than the last word of their package.
@@ -37,6 +39,7 @@ struct Module {
 const KUBERNETES: Module = Module {
     name: "controlplane",
     versioned: "k8s.io/kubernetes",
+    program: None,
     packages: &[
         "k8s.io/kubernetes/cmd/kube-apiserver",
         "k8s.io/kubernetes/cmd/kube-controller-manager",
@@ -53,6 +56,7 @@ const KUBERNETES: Module = Module {
 const COREDNS: Module = Module {
     name: "coredns",
     versioned: "github.com/coredns/coredns",
+    program: Some("main.go"),
     packages: &["."],
     renamed: &[],
     stamps: kubernetes_stamps,
@@ -62,6 +66,7 @@ const COREDNS: Module = Module {
 const JUDGES: Module = Module {
     name: "judges",
     versioned: "github.com/coreos/ignition/v2",
+    program: None,
     packages: &["github.com/coreos/ignition/v2/butane/internal", "github.com/coreos/ignition/v2/validate"],
     renamed: &[("internal", "butane"), ("validate", "ignition-validate")],
     stamps: ignition_stamps,
@@ -166,7 +171,7 @@ async fn built(layout: &Layout, progress: &Progress, module: &Module) -> Result<
     let flags = link_flags(&(module.stamps)(&version));
     let compiler = command::output(go(&source).arg("version")).await.map_err(failure(&source))?;
     let packages = module.packages.join(" ");
-    let program = if module.packages == ["."] { read("main.go")? } else { String::new() };
+    let program = module.program.map_or_else(|| Ok(String::new()), read)?;
     let recipe = [&compiler, &go_mod, &go_sum, &program, &flags, &packages].map(String::as_str);
     let names = module.renamed.iter().flat_map(|(from, to)| [*from, *to]);
     let name = recipe.into_iter().chain(names).fold(Fingerprint::default(), |hash, input| hash.text(input)).name();

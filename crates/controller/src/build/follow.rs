@@ -20,7 +20,8 @@ use crate::wake::Wake;
 
 /// How often a build that goes on wakes its reconciler at most.
 const TICK: Duration = Duration::from_millis(500);
-/// How long a log that has ended, or could not be read, is left alone.
+/// How long a log that has ended, or could not be read, is left alone: a pod counts as running a moment longer than its log,
+/// and an API server that refuses is not asked at every pass.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Bytes that are read at once.
 const PIECE: usize = 8 << 10;

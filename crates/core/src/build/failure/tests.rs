@@ -113,12 +113,11 @@ fn a_failure_of_the_configuration_layer_has_no_line() {
 }
 
 #[rstest]
-#[case::of_several_stages("[2/3] STEP 4/5: RUN a: b", Some((2, 4, "RUN a: b")))]
-#[case::of_one_stage("STEP 1/2: FROM x", Some((1, 1, "FROM x")))]
+#[case::of_several_stages("[2/3] STEP 4/5: RUN a: b", Some(Began { stage: 2, stages: 3, step: 4, steps: 5, text: "RUN a: b" }))]
+#[case::of_one_stage("STEP 1/2: FROM x", Some(Began { stage: 1, stages: 1, step: 1, steps: 2, text: "FROM x" }))]
 #[case::of_a_command("echo STEP 1/2: x", None)]
-fn steps_are_read(#[case] line: &str, #[case] expected: Option<(usize, usize, &str)>) {
-    let read = read_step(line).map(|began| (began.stage, began.step, began.text));
-    assert_eq!(read, expected);
+fn steps_are_read(#[case] line: &str, #[case] expected: Option<Began<'_>>) {
+    assert_eq!(read_step(line), expected);
 }
 
 #[test]
