@@ -1,8 +1,9 @@
 //! The CustomResourceDefinitions of all kinds, made from their types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
+    CustomResourceColumnDefinition, CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceValidation, JSONSchemaProps,
+    ServiceReference, WebhookClientConfig, WebhookConversion,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::object::{HasSpec, HasStatus};
@@ -14,7 +15,7 @@ use crate::{
     MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineConfiguration, MachineOSBuild,
     MachineOSConfig,
 };
-use crate::{names, schema};
+use crate::{names, schema, v1alpha1};
 
 /// A definition could not be made from its type: a mistake in this crate, found by its tests.
 #[derive(Debug, thiserror::Error)]
@@ -55,23 +56,38 @@ fn os_config() -> Result<CustomResourceDefinition, SchemaError> {
                     MachineOSConfig per MachineConfigPool",
         "optionalOldSelf": true,
     });
-    with_status::<MachineOSConfig>(
-        "What is built into the image of a pool's nodes, and where the image is pushed.",
-        &[],
-        &[one_per_pool],
-    )
+    let description = "What is built into the image of a pool's nodes, and where the image is pushed.";
+    let stored = with_status::<MachineOSConfig>(description, &[], &[one_per_pool])?;
+    Ok(also_served(stored, with_status::<v1alpha1::MachineOSConfig>(description, &[], &[])?))
 }
 
 fn os_build() -> Result<CustomResourceDefinition, SchemaError> {
-    let columns = [
-        condition("Prepared", "Prepared"),
-        condition("Building", "Building"),
-        condition("Succeeded", "Succeeded"),
-        condition("Interrupted", "Interrupted"),
-        condition("Failed", "Failed"),
-        age(),
-    ];
-    with_status::<MachineOSBuild>("One build of the image of a pool.", &columns, &[])
+    let columns =
+        ["Prepared", "Building", "Succeeded", "Interrupted", "Failed"].map(|name| condition(name, name)).to_vec();
+    let description = "One build of the image of a pool.";
+    let older = with_status::<v1alpha1::MachineOSBuild>(description, &columns, &[])?;
+    let stored = with_status::<MachineOSBuild>(description, &[columns, vec![age()]].concat(), &[])?;
+    Ok(also_served(stored, older))
+}
+
+/// The definition of a kind that is stored in one version, and served in an older one too; the webhook converts.
+fn also_served(mut stored: CustomResourceDefinition, older: CustomResourceDefinition) -> CustomResourceDefinition {
+    let versions = older.spec.versions.into_iter();
+    stored.spec.versions.extend(versions.map(|version| CustomResourceDefinitionVersion { storage: false, ..version }));
+    let service = ServiceReference {
+        name: names::WEBHOOK_SERVICE.to_owned(),
+        namespace: names::NAMESPACE.to_owned(),
+        path: Some(names::CONVERSION_PATH.to_owned()),
+        port: Some(443),
+    };
+    stored.spec.conversion = Some(CustomResourceConversion {
+        strategy: "Webhook".to_owned(),
+        webhook: Some(WebhookConversion {
+            client_config: Some(WebhookClientConfig { service: Some(service), ..WebhookClientConfig::default() }),
+            conversion_review_versions: vec!["v1".to_owned()],
+        }),
+    });
+    stored
 }
 
 fn node() -> Result<CustomResourceDefinition, SchemaError> {

@@ -13,6 +13,7 @@ pub mod machine_os_config;
 pub mod names;
 pub mod reference;
 mod schema;
+pub mod v1alpha1;
 
 pub use conditions::{Condition, ConditionStatus, PoolCondition};
 pub use crds::{SchemaError, crds};

@@ -17,6 +17,8 @@ pub const NODE_SECRETS_NAMESPACE: &str = "onlay-node-secrets";
 pub const CONTROLLER_ACCOUNT: &str = "onlay-controller";
 /// Service account of the agent on every node.
 pub const AGENT_ACCOUNT: &str = "onlay-agent";
+/// Service account of the webhook.
+pub const WEBHOOK_ACCOUNT: &str = "onlay-webhook";
 /// Service account of build pods; it has no rights and no token.
 pub const BUILDER_ACCOUNT: &str = "onlay-builder";
 
@@ -30,6 +32,27 @@ pub const ROLLOUT_MANAGER: &str = "onlay-rollout";
 pub const AGENT_MANAGER: &str = "onlay-agent";
 /// Field manager of the status of MachineConfiguration.
 pub const POLICY_MANAGER: &str = "onlay-policy";
+/// Field manager of the webhook: its certificates, and where they are trusted.
+pub const WEBHOOK_MANAGER: &str = "onlay-webhook";
+
+/// Service of the webhook, in [`NAMESPACE`].
+pub const WEBHOOK_SERVICE: &str = "onlay-webhook";
+/// Where the webhook converts between versions.
+pub const CONVERSION_PATH: &str = "/convert";
+/// Where the webhook says whether an object is right.
+pub const ADMISSION_PATH: &str = "/validate";
+/// Secret with the certificates of the webhook.
+pub const WEBHOOK_SECRET: &str = "onlay-webhook-tls";
+/// The ValidatingWebhookConfiguration of the webhook.
+pub const WEBHOOK_CONFIGURATION: &str = "onlay-webhook";
+
+/// Annotation on an object of version v1: what version v1alpha1 says and v1 has no field for, as JSON.
+pub const KEPT_V1ALPHA1_ANNOTATION: &str = "onlay.dev/v1alpha1";
+/// Annotation on an object of version v1alpha1: what version v1 says and v1alpha1 has no field for, as JSON.
+pub const KEPT_V1_ANNOTATION: &str = "onlay.dev/v1";
+
+/// Label on onlay's own pods: which part of it they are, by the name of its service account.
+pub const APP_LABEL: &str = "app.kubernetes.io/name";
 
 /// Label on a MachineConfig: the role whose pools select it.
 pub const ROLE_LABEL: &str = "machineconfiguration.openshift.io/role";

@@ -19,7 +19,7 @@ pub(crate) const HOST_NAME: &str = r"^([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]{0,61
 
 const SUBDOMAIN_RULE: &str = "!format.dns1123Subdomain().validate(self).hasValue()";
 const DIGEST_RULE: &str = "(self.split('@').size() == 2 && self.split('@')[1].matches('^sha256:[a-f0-9]{64}$'))";
-const DIGEST_MESSAGE: &str =
+pub(crate) const DIGEST_MESSAGE: &str =
     "the OCI Image reference must end with a valid '@sha256:<digest>' suffix, where '<digest>' is 64 characters long";
 
 /// Key of a field's default that the API server writes; every other default only helps reading.

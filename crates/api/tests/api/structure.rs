@@ -48,10 +48,24 @@ pub fn group(of: &str) -> &'static str {
     }
 }
 
-/// The compatible definition of a kind.
+/// The compatible definition of a kind, in the stored version.
 pub fn reference(plural: &str) -> Value {
-    let path = format!("{}/tests/fixtures/reference/{plural}.v1.yaml", env!("CARGO_MANIFEST_DIR"));
+    reference_of(plural, names::VERSION)
+}
+
+/// The compatible definition of a kind in one version.
+fn reference_of(plural: &str, version: &str) -> Value {
+    let path = format!("{}/tests/fixtures/reference/{plural}.{version}.yaml", env!("CARGO_MANIFEST_DIR"));
     serde_saphyr::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
+}
+
+/// A definition as if it had one version: the compatible ones have one each, which is stored.
+fn alone(definition: &Value, index: usize) -> Value {
+    let mut definition = definition.clone();
+    let mut version = definition["spec"]["versions"][index].take();
+    version["storage"] = Value::Bool(true);
+    definition["spec"]["versions"] = Value::Array(vec![version]);
+    definition
 }
 
 /// Our definitions by plural name.
@@ -60,14 +74,21 @@ pub fn ours() -> BTreeMap<String, Value> {
     crds.iter().map(|crd| (crd.spec.names.plural.clone(), serde_json::to_value(crd).unwrap())).collect()
 }
 
-/// Where a definition differs from the compatible one in more than descriptions and the listed additions.
+/// Where a definition differs from the compatible ones in more than descriptions and the listed additions.
 pub fn differences(plural: &str, definition: &Value) -> Vec<String> {
+    let versions = definition["spec"]["versions"].as_array().unwrap();
+    let of = |index| differences_of(plural, &alone(definition, index));
+    (0..versions.len()).flat_map(of).collect()
+}
+
+fn differences_of(plural: &str, definition: &Value) -> Vec<String> {
+    let version = definition["spec"]["versions"][0]["name"].as_str().unwrap();
     let mut found = leaves(definition);
-    let mut expected = leaves(&reference(plural));
+    let mut expected = leaves(&reference_of(plural, version));
     if plural == "machineconfigurations" {
         leave_out(&mut expected);
     }
-    for (_, addition) in ADDITIONS.iter().filter(|(kind, _)| *kind == plural) {
+    for (_, addition) in ADDITIONS.iter().filter(|(kind, _)| *kind == plural && version == names::VERSION) {
         let before = found.len();
         found.retain(|path, _| !path.starts_with(&format!("{addition}/")));
         assert!(found.len() < before, "{plural}: the addition {addition} is not there");
@@ -139,6 +160,18 @@ fn every_definition_has_the_compatible_structure() {
 }
 
 #[test]
+fn builds_and_what_asks_for_them_are_served_in_two_versions() {
+    let versions = |plural: &str| {
+        let versions = ours()[plural]["spec"]["versions"].as_array().unwrap().clone();
+        versions.iter().map(|each| (each["name"].clone(), each["storage"] == true)).collect::<Vec<_>>()
+    };
+    for plural in ["machineosconfigs", "machineosbuilds"] {
+        assert_eq!(versions(plural), [("v1".into(), true), ("v1alpha1".into(), false)], "{plural}");
+    }
+    assert_eq!(versions("machineconfigpools").len(), 1);
+}
+
+#[test]
 fn columns_keep_their_order() {
     for (plural, definition) in ours() {
         let names = |definition: &Value| {
@@ -163,7 +196,9 @@ fn every_field_is_described() {
     }
     for (plural, definition) in ours() {
         let mut found = Vec::new();
-        undescribed("", &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
+        for version in definition["spec"]["versions"].as_array().unwrap() {
+            undescribed("", &version["schema"]["openAPIV3Schema"], &mut found);
+        }
         assert_eq!(found, Vec::<String>::new(), "{plural}");
     }
 }
