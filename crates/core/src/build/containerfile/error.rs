@@ -21,6 +21,16 @@ pub enum ContainerfileError {
     NoStage,
 }
 
+impl ContainerfileError {
+    /// Line of the text, counted from 1, if it is one line.
+    pub const fn line(&self) -> Option<usize> {
+        match self {
+            Self::Line { line, .. } => Some(*line),
+            Self::NoStage => None,
+        }
+    }
+}
+
 /// What is wrong with an instruction, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

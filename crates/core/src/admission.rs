@@ -1,0 +1,280 @@
+//! What is wrong with one object, as far as the object alone shows it. Admission and `onlay validate` say the same.
+//!
+//! What takes more than one object to see (a contradiction between MachineConfigs, a secret that does not exist yet) is told
+//! by conditions, so that the objects of a directory can be applied in any order.
+
+use onlay_api::machine_config::MachineConfig;
+use onlay_api::{MachineConfigPool, MachineOSConfig, names};
+
+use crate::build::containerfile;
+use crate::conversion;
+use crate::pools::{self, PoolError};
+use crate::render::{self, RenderError, is_rendered};
+
+/// A field, and what there is to say about it. The field is empty if it is about the whole object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if .field.is_empty() { String::new() } else { format!("{}: ", .field) })]
+pub struct Finding {
+    /// Path of the field.
+    pub field: String,
+    /// What there is to say, and the way out.
+    pub message: String,
+    /// Line of the field's text that it is about, counted from 1.
+    pub line: Option<usize>,
+}
+
+impl Finding {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), line: None }
+    }
+}
+
+/// What there is to say about an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What keeps it from working.
+    pub errors: Vec<Finding>,
+    /// What is accepted but probably not meant.
+    pub warnings: Vec<Finding>,
+}
+
+/// An object that another one names, and that it cannot do without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Path of the field that names it.
+    pub field: &'static str,
+    /// Its kind.
+    pub kind: ReferenceKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// Kinds that objects name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferenceKind {
+    /// A MachineConfigPool.
+    Pool,
+    /// A Secret in the namespace of builds.
+    Secret,
+}
+
+impl Reference {
+    /// What there is to say if the object does not exist.
+    pub fn absent(&self, namespace: &str) -> Finding {
+        let object = match self.kind {
+            ReferenceKind::Pool => format!("MachineConfigPool {}", self.name),
+            ReferenceKind::Secret => format!("Secret {} in namespace {namespace}", self.name),
+        };
+        Finding::new(self.field, format!("{object} does not exist yet: nothing is built until it does"))
+    }
+}
+
+/// Looks at a MachineConfig that somebody writes, instead of `old` if there is one.
+pub fn machine_config(new: &MachineConfig, old: Option<&MachineConfig>) -> Verdict {
+    if old.is_some_and(|old| old.spec == new.spec) {
+        return Verdict::default();
+    }
+    if is_rendered(new) {
+        let message = match old {
+            None => {
+                "names that begin with `rendered-` are those of configurations that onlay renders; choose another one"
+            }
+            Some(_) => "is a rendered configuration, which never changes; change the MachineConfigs that it is made of",
+        };
+        let field = if old.is_some() { "spec" } else { "metadata.name" };
+        return Verdict { errors: vec![Finding::new(field, message)], ..Verdict::default() };
+    }
+    match render::render("", [new]) {
+        Ok(rendered) => {
+            let warnings = rendered.warnings.into_iter().map(|each| Finding::new(each.field, each.text)).collect();
+            Verdict { warnings, ..Verdict::default() }
+        }
+        Err(error) => Verdict { errors: vec![of_error(&error)], ..Verdict::default() },
+    }
+}
+
+fn of_error(error: &RenderError) -> Finding {
+    match error.problem() {
+        Some(problem) => Finding::new(&problem.field, problem.fault.to_string()),
+        None => Finding::new("", error.to_string()),
+    }
+}
+
+/// Looks at a MachineConfigPool.
+pub fn pool(pool: &MachineConfigPool) -> Verdict {
+    let errors = match pools::check_selectors(pool) {
+        Ok(()) => Vec::new(),
+        Err(PoolError::Selector { field, reason, .. }) => vec![Finding::new(field, reason.to_string())],
+        Err(error) => vec![Finding::new("", error.to_string())],
+    };
+    Verdict { errors, ..Verdict::default() }
+}
+
+/// Looks at a MachineOSConfig.
+pub fn os_config(config: &MachineOSConfig) -> Verdict {
+    let mut errors = Vec::new();
+    let name = config.metadata.name.as_deref().unwrap_or_default();
+    let pool = &config.spec.machine_config_pool.name;
+    if name != pool {
+        let message = format!("must be the name of the pool, which is {pool}: a pool has one MachineOSConfig");
+        errors.push(Finding::new("metadata.name", message));
+    }
+    for (index, file) in config.spec.container_file.iter().enumerate() {
+        if let Err(error) = containerfile::parse(&file.content) {
+            let finding = Finding::new(format!("spec.containerFile[{index}].content"), error.to_string());
+            errors.push(Finding { line: error.line(), ..finding });
+        }
+    }
+    if conversion::kept(config).is_err() {
+        let field = format!("metadata.annotations[{}]", names::KEPT_V1ALPHA1_ANNOTATION);
+        let message = "is not what onlay writes there when an object of version v1alpha1 is stored; remove it";
+        errors.push(Finding::new(field, message));
+    }
+    Verdict { errors, ..Verdict::default() }
+}
+
+/// What a MachineOSConfig cannot be built without.
+pub fn references(config: &MachineOSConfig) -> Vec<Reference> {
+    let spec = &config.spec;
+    let secret = |field, name: &str| Reference { field, kind: ReferenceKind::Secret, name: name.to_owned() };
+    let pool = Reference {
+        field: "spec.machineConfigPool.name",
+        kind: ReferenceKind::Pool,
+        name: spec.machine_config_pool.name.clone(),
+    };
+    let push = secret("spec.renderedImagePushSecret.name", &spec.rendered_image_push_secret.name);
+    let pull = spec.base_image_pull_secret.as_ref();
+    let pull = pull.map(|reference| secret("spec.baseImagePullSecret.name", &reference.name));
+    [pool].into_iter().chain(pull).chain([push]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use onlay_api::machine_os_config::{Containerfile, MachineOSConfigSpec};
+    use onlay_api::reference::NameReference;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn written(name: &str, spec: Value) -> MachineConfig {
+        let value = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+            "metadata": {"name": name}, "spec": spec,
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn file(mode: i64) -> Value {
+        let files = json!([{"path": "/etc/motd", "mode": mode, "contents": {"source": "data:,hello"}}]);
+        json!({"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": files}}})
+    }
+
+    fn lines(findings: &[Finding]) -> Vec<String> {
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_machine_config_that_renders_is_accepted() {
+        assert_eq!(machine_config(&written("a", file(0o644)), None), Verdict::default());
+    }
+
+    #[rstest]
+    #[case::old_ignition(json!({"config": {"ignition": {"version": "2.2.0"}}}), "ignition.version: ")]
+    #[case::an_unknown_kernel(json!({"kernelType": "fast"}), "spec.kernelType: ")]
+    fn a_machine_config_that_cannot_be_rendered_is_refused(#[case] spec: Value, #[case] begins: &str) {
+        let verdict = machine_config(&written("a", spec), None);
+        assert!(verdict.errors[0].to_string().starts_with(begins), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_a_warning() {
+        let verdict = machine_config(&written("a", file(644)), None);
+        let text = "storage.files[0].mode: 644 is octal 1204; if octal 0644 is meant, write 420";
+        assert_eq!((lines(&verdict.errors), lines(&verdict.warnings)), (vec![], vec![text.to_owned()]));
+    }
+
+    #[rstest]
+    #[case::made("metadata.name: names that begin with `rendered-`", None)]
+    #[case::changed("spec: is a rendered configuration, which never changes", Some(0o600))]
+    fn a_rendered_configuration_is_nobody_elses(#[case] begins: &str, #[case] before: Option<i64>) {
+        let name = "rendered-worker-0123456789abcdef0123456789abcdef";
+        let old = before.map(|mode| written(name, file(mode)));
+        let verdict = machine_config(&written(name, file(0o644)), old.as_ref());
+        assert!(verdict.errors[0].to_string().starts_with(begins), "{verdict:?}");
+    }
+
+    #[test]
+    fn an_object_from_before_a_rule_can_still_be_changed_elsewhere() {
+        let broken = written("a", json!({"config": {"ignition": {"version": "2.2.0"}}}));
+        assert_eq!(machine_config(&broken, Some(&broken)), Verdict::default());
+    }
+
+    #[test]
+    fn a_pool_with_a_selector_that_nobody_can_read_is_refused() {
+        let selector = json!({"matchExpressions": [{"key": "a", "operator": "In", "values": []}]});
+        let value = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
+            "metadata": {"name": "a"}, "spec": {"nodeSelector": selector},
+        });
+        let verdict = pool(&serde_json::from_value(value).unwrap());
+        assert_eq!(lines(&verdict.errors), ["spec.nodeSelector: In of key a has no values; write at least one"]);
+    }
+
+    fn os_config_with(content: &str) -> MachineOSConfig {
+        let file = Containerfile { content: content.to_owned(), ..Containerfile::default() };
+        let spec = MachineOSConfigSpec {
+            machine_config_pool: NameReference::new("layered"),
+            base_image_pull_secret: Some(NameReference::new("pull")),
+            rendered_image_push_secret: NameReference::new("push"),
+            container_file: vec![file],
+            ..MachineOSConfigSpec::default()
+        };
+        MachineOSConfig::new("layered", spec)
+    }
+
+    #[rstest]
+    #[case::a_good_one("FROM configs AS final\nRUN true\n", &[])]
+    #[case::none_at_all("", &[])]
+    #[case::an_unknown_instruction("FROM configs AS final\nINSTALL tree\n", &["line 2: `INSTALL tree`"])]
+    #[case::another_base("FROM debian\n", &["line 1: `FROM debian`: the last stage begins with `debian`"])]
+    #[case::an_open_heredoc("FROM configs AS final\nRUN <<EOF\ntrue\n", &["the heredoc is not ended"])]
+    fn a_containerfile(#[case] content: &str, #[case] words: &[&str]) {
+        let verdict = os_config(&os_config_with(content));
+        assert_eq!(verdict.errors.len(), words.len(), "{verdict:?}");
+        for (finding, words) in verdict.errors.iter().zip(words) {
+            assert_eq!(finding.field, "spec.containerFile[0].content");
+            assert!(finding.message.contains(words), "{finding}");
+        }
+    }
+
+    #[test]
+    fn a_config_has_the_name_of_its_pool() {
+        let mut config = os_config_with("");
+        config.metadata.name = Some("other".to_owned());
+        let text = "metadata.name: must be the name of the pool, which is layered: a pool has one MachineOSConfig";
+        assert_eq!(lines(&os_config(&config).errors), [text]);
+    }
+
+    #[test]
+    fn the_annotation_of_the_conversion_is_not_written_by_hand() {
+        let mut config = os_config_with("");
+        config.metadata.annotations = Some([(names::KEPT_V1ALPHA1_ANNOTATION.to_owned(), "x".to_owned())].into());
+        assert!(lines(&os_config(&config).errors)[0].starts_with("metadata.annotations[onlay.dev/v1alpha1]: "));
+    }
+
+    #[test]
+    fn what_is_absent_for_now_is_named() {
+        let absent = references(&os_config_with("")).into_iter().map(|each| each.absent("machines").to_string());
+        assert_eq!(
+            absent.collect::<Vec<_>>(),
+            [
+                "spec.machineConfigPool.name: MachineConfigPool layered does not exist yet: nothing is built until it does",
+                "spec.baseImagePullSecret.name: Secret pull in namespace machines does not exist yet: nothing is built until \
+                 it does",
+                "spec.renderedImagePushSecret.name: Secret push in namespace machines does not exist yet: nothing is built \
+                 until it does",
+            ]
+        );
+    }
+}
