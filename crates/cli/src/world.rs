@@ -96,7 +96,7 @@ impl World {
         let is_base = |map: &ConfigMap| map.metadata.name.as_deref() == Some(names::BASE_IMAGE_CONFIG_MAP);
         Ok(Self {
             pools,
-            os_configs: all(&objects, &group, "MachineOSConfig")?,
+            os_configs: objects.iter().filter_map(Object::os_config).cloned().collect(),
             os_builds: all(&objects, &group, "MachineOSBuild")?,
             nodes,
             states: states.into_iter().map(named).collect(),
@@ -130,7 +130,7 @@ impl World {
         let nodes = self.nodes.iter().map(|node| (node, self.state(node)));
         let pools: Vec<&MachineConfigPool> = self.pools.iter().collect();
         let adopted = base::nodes_of(pool, &pools, nodes).adopted;
-        let asked = base::choose(&configuration.spec, self.config_map.as_ref(), &adopted).ok()?;
+        let asked = base::choose(self.os_config(pool), &configuration.spec, self.config_map.as_ref(), &adopted).ok()?;
         let resolved = |world: &&Self| match base::remembered(world.builds_of(world.os_config(pool)), &asked) {
             Some(Base::Known { image, .. }) => Some(image),
             _ => None,

@@ -151,7 +151,7 @@ impl<'a> Seen<'a> {
             return Base::Unknown { why: "the pool has no rendered configuration".to_owned() };
         };
         let config_map = objects.config_map(names::BASE_IMAGE_CONFIG_MAP);
-        let asked = match base::choose(&rendered.spec, config_map.as_deref(), &nodes.adopted) {
+        let asked = match base::choose(Some(self.config), &rendered.spec, config_map.as_deref(), &nodes.adopted) {
             Ok(asked) => asked,
             Err(error) => return Base::Unknown { why: error.to_string() },
         };

@@ -5,6 +5,7 @@ use onlay_api::{MachineOSConfig, names};
 use onlay_core::build::Settings;
 use onlay_core::build::machine::{Credentials, Material};
 use onlay_core::build::pull_secret::{DOCKER_CONFIG_KEY, Hidden, RegistryEntry};
+use onlay_core::conversion;
 use onlay_registry::DockerConfig;
 
 use super::objects::Objects;
@@ -17,6 +18,7 @@ pub const CREDENTIAL_KEYS: [&str; 2] = [DOCKER_CONFIG_KEY, ".dockercfg"];
 pub struct Materials {
     push: Credential,
     pull: Option<Credential>,
+    nodes: Option<Credential>,
     authorities: Option<(Material, Option<String>)>,
 }
 
@@ -38,6 +40,10 @@ impl Materials {
         Self {
             push: secret(&config.spec.rendered_image_push_secret.name),
             pull: config.spec.base_image_pull_secret.as_ref().map(|reference| secret(&reference.name)),
+            nodes: conversion::kept(config)
+                .ok()
+                .and_then(|kept| kept.build_outputs?.current_image_pull_secret)
+                .map(|named| secret(&named.name)),
             authorities,
         }
     }
@@ -47,6 +53,7 @@ impl Materials {
         Credentials {
             push: self.push.material.clone(),
             pull: self.pull.as_ref().map(|credential| credential.material.clone()),
+            nodes: self.nodes.as_ref().map(|credential| credential.material.clone()),
             authorities: self.authorities.as_ref().map(|(material, _)| material.clone()),
         }
     }
@@ -67,9 +74,11 @@ impl Materials {
         self.authorities.as_ref()?.1.as_deref()
     }
 
-    /// What nodes need to pull from a repository; a secret that can only pull is given before one that can push.
+    /// What nodes need to pull from a repository: of the secret that is named for them, else of the one to pull with, else of
+    /// the one to push with.
     pub fn node_entry(&self, repository: &str) -> Option<RegistryEntry> {
-        let configs = self.pull.iter().chain([&self.push]).filter_map(|credential| credential.config.as_ref());
+        let configs =
+            self.nodes.iter().chain(&self.pull).chain([&self.push]).filter_map(|credential| credential.config.as_ref());
         configs.filter_map(|config| config.entry(repository)).next().map(|(key, value)| {
             let value = Hidden(value.clone());
             RegistryEntry { key: key.to_owned(), value }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use kube::Api;
 use kube::api::{DeleteParams, EvictParams, Preconditions};
+use onlay_api::names::APP_LABEL;
 use onlay_core::rollout::NodeDecision;
 use onlay_core::rollout::drain::{DrainView, PodRef, Refusal};
 
@@ -88,7 +89,9 @@ async fn evict(ctx: &Context, pod: &PodRef) -> Result<(), String> {
 
 /// Keeps what a drain looks at.
 fn trim(pod: &mut Pod) {
-    pod.metadata.labels = None;
+    if let Some(labels) = &mut pod.metadata.labels {
+        labels.retain(|label, _| label == APP_LABEL);
+    }
     let spec = pod.spec.take().unwrap_or_default();
     pod.spec = Some(PodSpec {
         node_selector: spec.node_selector,

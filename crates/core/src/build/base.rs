@@ -1,7 +1,7 @@
 //! Which image the nodes of a pool begin with.
 //!
-//! Source of the order: a MachineConfig's `osImageURL`, else the ConfigMap of the cluster, else what the nodes had when
-//! they were first met.
+//! Source of the order: the MachineOSConfig, where version v1alpha1 has a field for it, else a MachineConfig's `osImageURL`,
+//! else the ConfigMap of the cluster, else what the nodes had when they were first met.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,11 @@ use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::machine_config_node::MachineConfigNode;
 use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
+use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 use super::machine::{self, Base};
+use crate::conversion;
 use crate::pools::{self, Labels};
 
 /// Label of a Node that names its architecture.
@@ -34,6 +36,13 @@ pub enum BaseError {
          machine-config-osimageurl, and no node has reported its image yet; set one of them, or wait for a node"
     )]
     Unknown,
+    /// What the MachineOSConfig says cannot be read.
+    #[error(
+        "failed to choose a base image: annotation {} is not what onlay writes there when an object of version v1alpha1 is \
+         stored; remove it",
+        names::KEPT_V1ALPHA1_ANNOTATION
+    )]
+    Annotation,
     /// Nodes began with different images.
     #[error(
         "failed to choose a base image: the nodes began with different ones ({}); set osImageURL in a MachineConfig of \
@@ -79,10 +88,15 @@ pub fn nodes_of<'a>(
 ///
 /// `adopted` is what [`nodes_of`] gives.
 pub fn choose(
+    config: Option<&MachineOSConfig>,
     rendered: &MachineConfigSpec,
     config_map: Option<&ConfigMap>,
     adopted: &BTreeSet<String>,
 ) -> Result<String, BaseError> {
+    let own = config.map(conversion::kept).transpose().map_err(|_| BaseError::Annotation)?;
+    if let Some(image) = own.and_then(|kept| kept.base_image) {
+        return Ok(image);
+    }
     let configured = rendered.os_image_url.as_deref().filter(|image| !image.is_empty());
     if let Some(image) = configured.or_else(|| named(config_map?.data.as_ref()?)) {
         return Ok(image.to_owned());

@@ -1,9 +1,10 @@
 //! Which pods leave a node before it is disrupted, and what the drain waits for.
 //!
 //! Pods that would not go anywhere stay: those of DaemonSets, static pods (the kubelet's own, shown as mirror pods) and
-//! pods that have ended. The controller stays too when no other node could take it, or nobody would finish the update.
+//! pods that have ended. Controller and webhook stay too when no other node could take them, or nobody would finish the
+//! update.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -68,8 +69,8 @@ pub enum DrainPlan {
 pub struct DrainOrder<'a> {
     /// Health of the node: pods cannot end on a node that is not Ready, so those that are asked to end count as gone.
     pub health: Health,
-    /// The pod that stays, as `NAMESPACE/NAME`.
-    pub spared: Option<&'a str>,
+    /// The pods that stay, as `NAMESPACE/NAME`.
+    pub spared: &'a BTreeSet<String>,
     /// How long the drain may take.
     pub deadline: SignedDuration,
 }
@@ -79,7 +80,7 @@ pub fn plan(view: &DrainView, order: &DrainOrder<'_>, now: Timestamp) -> DrainPl
     let deadline = order.health.cordoned_at.and_then(|at| at.checked_add(order.deadline).ok());
     let mut drain = Drain { deadline, late: deadline.is_some_and(|deadline| deadline <= now), ..Drain::default() };
     let (mut evict, mut retry) = (Vec::new(), None::<Timestamp>);
-    for pod in view.pods.iter().filter(|pod| has_to_leave(pod) && order.spared != Some(&key(pod))) {
+    for pod in view.pods.iter().filter(|pod| has_to_leave(pod) && !order.spared.contains(&key(pod))) {
         let pod_ref = pod_ref(pod);
         if pod.metadata.deletion_timestamp.is_some() {
             if order.health.ready {
@@ -158,6 +159,7 @@ fn pod_ref(pod: &Pod) -> PodRef {
     }
 }
 
-fn key(pod: &Pod) -> String {
+/// `NAMESPACE/NAME` of a pod.
+pub(super) fn key(pod: &Pod) -> String {
     format!("{}/{}", pod.metadata.namespace.as_deref().unwrap_or_default(), name_of(&pod.metadata))
 }

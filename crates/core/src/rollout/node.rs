@@ -1,20 +1,21 @@
 //! What shall be of one node: the spec of its MachineConfigNode, its scheduling, its pods, and what people see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use onlay_api::conditions as api_conditions;
 use onlay_api::conditions::NodeConditionType;
 use onlay_api::machine_config_node::{
     MachineConfigNodeSpec, Needs, Permit, SpecConfigImage, SpecConfigVersion, SpecOnlay, UpdatePhase,
 };
 use onlay_api::names::{
-    CURRENT_CONFIG_ANNOTATION, CURRENT_IMAGE_ANNOTATION, DESIRED_CONFIG_ANNOTATION, DESIRED_IMAGE_ANNOTATION,
-    NodeState, REASON_ANNOTATION, STATE_ANNOTATION,
+    APP_LABEL, CURRENT_CONFIG_ANNOTATION, CURRENT_IMAGE_ANNOTATION, DESIRED_CONFIG_ANNOTATION,
+    DESIRED_IMAGE_ANNOTATION, NodeState, REASON_ANNOTATION, STATE_ANNOTATION, WEBHOOK_ACCOUNT,
 };
 use onlay_api::reference::NameReference;
 
-use super::drain::{DrainOrder, DrainPlan, DrainView, PodRef, could_run_on, plan};
+use super::drain::{DrainOrder, DrainPlan, DrainView, PodRef, could_run_on, key, plan};
 use super::health::cordon_mark;
 use super::stand::{Stand, has_let_go, is_midway, stuck_at};
 use super::target::Target;
@@ -132,8 +133,8 @@ fn leaving(view: &NodeView<'_>, views: &Views<'_>, target: &Target, now: Timesta
         let course = Course::new(staged, Scheduling::Keep, waiting(Drain::default()));
         return Course { draining: true, ..course };
     };
-    let order =
-        DrainOrder { health: view.health, spared: spared(view, views, drain), deadline: views.observed.drain_deadline };
+    let spared = spared(view, views, drain);
+    let order = DrainOrder { health: view.health, spared: &spared, deadline: views.observed.drain_deadline };
     match plan(drain, &order, now) {
         DrainPlan::Done => {
             let reason = Some(WaitReason::Update(UpdatePhase::Staged));
@@ -153,16 +154,20 @@ fn keeps_pods(view: &NodeView<'_>) -> bool {
     update.is_some_and(|update| update.needs == Needs::Services)
 }
 
-/// The controller's pod, if no other node could take it.
-fn spared<'a>(view: &NodeView<'_>, views: &Views<'a>, drain: &DrainView) -> Option<&'a str> {
+/// Pods of onlay's own that no other node could take: the controller's, and those of the webhook.
+fn spared(view: &NodeView<'_>, views: &Views<'_>, drain: &DrainView) -> BTreeSet<String> {
     let own = views.observed.controller.pod.as_str();
-    let is_own = |pod: &&_| {
-        let pod: &k8s_openapi::api::core::v1::Pod = pod;
-        own.split_once('/') == pod.metadata.namespace.as_deref().zip(pod.metadata.name.as_deref())
+    let namespace = own.split_once('/').map_or("", |(namespace, _)| namespace);
+    let is_own = |pod: &Pod| {
+        let answers = pod.metadata.labels.as_ref().and_then(|labels| labels.get(APP_LABEL));
+        let is_webhook = answers.map(String::as_str) == Some(WEBHOOK_ACCOUNT);
+        key(pod) == own || is_webhook && pod.metadata.namespace.as_deref() == Some(namespace)
     };
-    let pod = drain.pods.iter().map(|pod| &**pod).find(is_own)?;
-    let mut others = views.nodes.iter().filter(|other| other.name != view.name);
-    (!others.any(|other| could_run_on(pod, other.node))).then_some(own)
+    let stays = |pod: &&Pod| {
+        let mut others = views.nodes.iter().filter(|other| other.name != view.name);
+        is_own(pod) && !others.any(|other| could_run_on(pod, other.node))
+    };
+    drain.pods.iter().map(|pod| &**pod).filter(stays).map(key).collect()
 }
 
 fn first_spec(view: &NodeView<'_>) -> Option<MachineConfigNodeSpec> {

@@ -14,7 +14,7 @@ fn entry(host: &str) -> String {
 
 fn materials(pull: Option<&str>, push: &str) -> Materials {
     let of = |host: &str| credential("a", Some(&secret(DOCKER_CONFIG_KEY, &entry(host))));
-    Materials { push: of(push), pull: pull.map(of), authorities: None }
+    Materials { push: of(push), pull: pull.map(of), nodes: None, authorities: None }
 }
 
 #[rstest]
@@ -47,6 +47,9 @@ fn contents_make_the_digest() {
 #[case::that_can_only_pull(materials(Some("quay.io/os"), "quay.io"), Some("quay.io/os"))]
 #[case::that_can_push_where_no_other_fits(materials(Some("other.io"), "quay.io"), Some("quay.io"))]
 #[case::that_can_push_where_there_is_no_other(materials(None, "quay.io"), Some("quay.io"))]
+#[case::that_is_named_for_them(
+    Materials { nodes: materials(None, "quay.io/os").push.into(), ..materials(Some("quay.io"), "quay.io") }, Some("quay.io/os")
+)]
 #[case::of_nobody(materials(None, "other.io"), None)]
 fn nodes_are_given_the_entry(#[case] materials: Materials, #[case] expected: Option<&str>) {
     let entry = materials.node_entry("quay.io/os/image");

@@ -16,7 +16,7 @@ fn choice(url: Option<&str>, keys: Option<&[(&str, &str)]>, adopted: &[&str]) ->
         data: Some(keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
         ..ConfigMap::default()
     });
-    choose(&spec, config_map.as_ref(), &adopted.iter().map(|image| (*image).to_owned()).collect())
+    choose(None, &spec, config_map.as_ref(), &adopted.iter().map(|image| (*image).to_owned()).collect())
 }
 
 #[rstest]
@@ -34,6 +34,21 @@ fn the_base_image_is(
     #[case] expected: &str,
 ) {
     assert_eq!(choice(url, keys, adopted).as_deref(), Ok(expected));
+}
+
+fn config_that_keeps(text: &str) -> MachineOSConfig {
+    let mut config = MachineOSConfig::new("a", Default::default());
+    config.metadata.annotations = Some([(names::KEPT_V1ALPHA1_ANNOTATION.to_owned(), text.to_owned())].into());
+    config
+}
+
+#[rstest]
+#[case::that_names_one(r#"{"baseOSImagePullspec": "registry.example.com/os@sha256:bb"}"#, Ok(B.to_owned()))]
+#[case::that_names_none(r#"{"releaseVersion": "4.16"}"#, Ok(A.to_owned()))]
+#[case::that_nobody_can_read("x", Err(BaseError::Annotation))]
+fn a_config_of_the_older_version(#[case] kept: &str, #[case] expected: Result<String, BaseError>) {
+    let spec = MachineConfigSpec { os_image_url: Some(A.to_owned()), ..MachineConfigSpec::default() };
+    assert_eq!(choose(Some(&config_that_keeps(kept)), &spec, None, &BTreeSet::new()), expected);
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub struct Credentials {
     pub push: Material,
     /// The secret to pull with, if the MachineOSConfig names one.
     pub pull: Option<Material>,
+    /// The secret for nodes to pull with, if the MachineOSConfig names one (version v1alpha1 has a field for it).
+    pub nodes: Option<Material>,
     /// The ConfigMap of registry authorities, if the controller is told to use one.
     pub authorities: Option<Material>,
 }
@@ -164,7 +166,8 @@ impl Credentials {
         let push = Role { kind: "Secret", field: "spec.renderedImagePushSecret" };
         let pull = Role { kind: "Secret", field: "spec.baseImagePullSecret" };
         let authorities = Role { kind: "ConfigMap", field: "flag --registry-ca-configmap" };
-        let optional = [(&self.pull, pull), (&self.authorities, authorities)];
+        let nodes = Role { kind: "Secret", field: "spec.buildOutputs.currentImagePullSecret" };
+        let optional = [(&self.pull, pull), (&self.nodes, nodes), (&self.authorities, authorities)];
         let optional = optional.into_iter().filter_map(|(material, role)| Some((material.as_ref()?, role)));
         std::iter::once((&self.push, push)).chain(optional)
     }

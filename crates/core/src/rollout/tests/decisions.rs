@@ -2,7 +2,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::NodeSpec;
 use onlay_api::conditions::{NodeConditionType, set};
 use onlay_api::machine_config_node::{Needs, Permit, UpdatePhase};
-use onlay_api::names::{DESIRED_CONFIG_ANNOTATION, REASON_ANNOTATION, STATE_ANNOTATION};
+use onlay_api::names::{self, DESIRED_CONFIG_ANNOTATION, REASON_ANNOTATION, STATE_ANNOTATION};
 use rstest::rstest;
 
 use super::objects::{BASE, Cluster, condition, image, node, not_ready, now, pod, report, update};
@@ -325,15 +325,30 @@ fn only_one_node_of_a_pool_goes_and_the_other_says_why_it_waits() {
 }
 
 #[test]
-fn the_controller_stays_where_no_other_node_could_take_it() {
-    let mut own = pod("controller-1");
-    own.spec = Some(k8s_openapi::api::core::v1::PodSpec::default());
-    let mut cluster = staged().cordoned("a").draining("a", vec![own]);
+fn controller_and_webhook_stay_where_no_other_node_could_take_them() {
+    let of = |name: &str, app: &str| {
+        let mut pod = pod(name);
+        pod.spec = Some(k8s_openapi::api::core::v1::PodSpec::default());
+        pod.metadata.labels = Some([(names::APP_LABEL.to_owned(), app.to_owned())].into());
+        pod
+    };
+    let own = vec![of("controller-1", "onlay-controller"), of("webhook-1", "onlay-webhook")];
+    let mut cluster = staged().cordoned("a").draining("a", own);
     cluster.controller = Controller { node: Some("a".to_owned()), pod: "shop/controller-1".to_owned() };
     assert_eq!(permit(&cluster.node_decision("a")), Permit::Disrupt);
     cluster.nodes.insert("b".to_owned(), node("b", "infra"));
     let decision = cluster.node_decision("a");
-    assert_eq!((permit(&decision), decision.evict.len()), (Permit::Stage, 1));
+    assert_eq!((permit(&decision), decision.evict.len()), (Permit::Stage, 2));
+}
+
+#[test]
+fn a_pod_that_only_calls_itself_a_webhook_leaves() {
+    let mut stranger = pod("webhook-1");
+    stranger.spec = Some(k8s_openapi::api::core::v1::PodSpec::default());
+    stranger.metadata.labels = Some([(names::APP_LABEL.to_owned(), "onlay-webhook".to_owned())].into());
+    let mut cluster = staged().cordoned("a").draining("a", vec![stranger]);
+    cluster.controller = Controller { node: None, pod: "onlay/controller-1".to_owned() };
+    assert_eq!(cluster.node_decision("a").evict.len(), 1);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{NodeSpec, Pod, PodSpec, PodStatus, Taint, Toleration};
@@ -11,6 +11,8 @@ use crate::rollout::drain::{DrainOrder, DrainPlan, DrainView, Refusal, could_run
 use crate::rollout::health::Health;
 use crate::rollout::wait::{Drain, WaitReason};
 
+static SPARED: LazyLock<BTreeSet<String>> = LazyLock::new(|| BTreeSet::from(["onlay/controller".to_owned()]));
+
 fn order(cordoned_at: &str, ready: bool) -> DrainOrder<'static> {
     DrainOrder {
         health: Health {
@@ -20,7 +22,7 @@ fn order(cordoned_at: &str, ready: bool) -> DrainOrder<'static> {
             cordoned_at: Some(cordoned_at.parse().unwrap()),
             ready_changed: None,
         },
-        spared: Some("onlay/controller"),
+        spared: &SPARED,
         deadline: SignedDuration::from_hours(1),
     }
 }

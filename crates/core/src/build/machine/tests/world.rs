@@ -89,6 +89,7 @@ impl World {
                 fault: None,
             },
             credentials: Credentials {
+                nodes: None,
                 push: material("push-secret", usable("1")),
                 pull: Some(material("pull-secret", usable("2"))),
                 authorities: None,
