@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use onlay_api::MachineConfigPool;
+use onlay_core::admission::{self, Verdict};
 use onlay_core::pools;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -163,8 +164,20 @@ fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
             let checked = pools::check_selectors(pool).map_err(|error| selection::of_pool_error(&error, objects));
             checked.err().into_iter().collect()
         }
+        Known::OsConfig(config) => of_verdict(object, admission::os_config(config)),
         Known::Other | Known::Foreign => Vec::new(),
     }
+}
+
+/// What admission would say, at its places.
+fn of_verdict(object: &Object, verdict: Verdict) -> Vec<Finding> {
+    let finding = |new: fn(String, String) -> Finding, found: admission::Finding| {
+        let field = object.field_as_written(&found.field);
+        let spot = found.line.map_or_else(|| object.spot(&field), |line| object.spot_of_line(&field, line));
+        new(object.title(), found.message).in_field(field).at(Some(spot))
+    };
+    let errors = verdict.errors.into_iter().map(|found| finding(Finding::error, found));
+    errors.chain(verdict.warnings.into_iter().map(|found| finding(Finding::warning, found))).collect()
 }
 
 /// What a pool gets; none if one of its MachineConfigs has an error of its own.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use onlay_api::{MachineConfig, MachineConfigPool, names};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig, names};
+use onlay_core::conversion::{self, ConversionError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -37,6 +38,8 @@ pub enum Known {
     MachineConfig(Arc<MachineConfig>),
     /// A MachineConfigPool.
     Pool(Arc<MachineConfigPool>),
+    /// A MachineOSConfig, in whichever version it is written.
+    OsConfig(Arc<MachineOSConfig>),
     /// An object whose shape is all that is looked at.
     Other,
     /// An object of another API.
@@ -101,6 +104,26 @@ impl Object {
             _ => None,
         }
     }
+
+    /// The MachineOSConfig that it is, if it is one.
+    pub fn os_config(&self) -> Option<&MachineOSConfig> {
+        match &self.known {
+            Known::OsConfig(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// A field of the stored version, as the version that the object is written in calls it.
+    pub fn field_as_written(&self, field: &str) -> String {
+        match field.strip_prefix("spec.containerFile") {
+            Some(rest) if is_older(&self.api_version) => format!("spec.buildInputs.containerFile{rest}"),
+            _ => field.to_owned(),
+        }
+    }
+}
+
+fn is_older(api_version: &str) -> bool {
+    api_version.strip_prefix(names::GROUP) == Some("/v1alpha1")
 }
 
 /// Reads the objects of a text.
@@ -169,15 +192,16 @@ fn identify(object: &Object, value: &Value) -> Result<bool, Finding> {
     }
     let schemas = schemas()?;
     match schemas.get(&object.kind) {
-        Some(kind) if kind.api_version == object.api_version => Ok(true),
+        Some(kind) if kind.schema(&object.api_version).is_some() => Ok(true),
         None if object.api_version == format!("{}/{}", names::GROUP, names::VERSION) => {
             let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
             let message = format!("{} is no kind that onlay reads; it reads {}", object.kind, known.join(", "));
             Err(Finding::error(object.title(), message).in_field("kind").at(at("kind")))
         }
         Some(kind) => {
-            let Kind { api_version: expected, .. } = kind;
-            let message = format!("{:?} has no kind {}; write {expected}", object.api_version, object.kind);
+            let expected = kind.versions.iter().map(|(api_version, _)| api_version.as_str()).collect::<Vec<_>>();
+            let message =
+                format!("{:?} has no kind {}; write {}", object.api_version, object.kind, expected.join(" or "));
             Err(Finding::error(object.title(), message).in_field("apiVersion").at(at("apiVersion")))
         }
         None => Ok(false),
@@ -197,10 +221,24 @@ fn read_known(object: &mut Object, value: Value) -> Result<Vec<Finding>, Finding
     let known = match object.kind.as_str() {
         "MachineConfig" => typed(value).map(|read| Known::MachineConfig(Arc::new(read))),
         "MachineConfigPool" => typed(value).map(|read| Known::Pool(Arc::new(read))),
+        "MachineOSConfig" => typed(stored(object, value)?).map(|read| Known::OsConfig(Arc::new(read))),
+        "MachineOSBuild" => stored(object, value).map(|_| Ok(Known::Other))?,
         _ => Ok(Known::Other),
     };
     object.known = known.map_err(|error| misshapen(object, &error))?;
     Ok(findings)
+}
+
+/// An object in the version in which the cluster stores it.
+fn stored(object: &Object, value: Value) -> Result<Value, Finding> {
+    let wanted = format!("{}/{}", names::GROUP, names::VERSION);
+    conversion::convert(value, &wanted).map_err(|error| match error {
+        ConversionError::Field { field, why, .. } => {
+            let spot = object.spot(&field);
+            Finding::error(object.title(), why).in_field(field).at(Some(spot))
+        }
+        other => Finding::error(object.title(), other.to_string()).at(Some(object.spot(""))),
+    })
 }
 
 fn misshapen(object: &Object, error: &serde_json::Error) -> Finding {
@@ -211,8 +249,8 @@ fn misshapen(object: &Object, error: &serde_json::Error) -> Finding {
 /// What in the object its schema does not allow, errors first.
 fn misfits(object: &Object, value: &Value) -> Result<Vec<Finding>, Finding> {
     let mut misfits = Vec::new();
-    if let Some(kind) = schemas()?.get(&object.kind) {
-        shape::check(value, &kind.schema, "", &mut misfits);
+    if let Some(schema) = schemas()?.get(&object.kind).and_then(|kind| kind.schema(&object.api_version)) {
+        shape::check(value, schema, "", &mut misfits);
     }
     let (dropped, wrong): (Vec<_>, Vec<_>) = misfits.into_iter().partition(|misfit| misfit.is_dropped);
     let finding = |misfit: shape::Misfit| {
@@ -253,10 +291,15 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(part)
 }
 
-/// A kind that onlay knows.
+/// A kind that onlay knows: its schema in each version, the stored one first.
 struct Kind {
-    api_version: String,
-    schema: Value,
+    versions: Vec<(String, Value)>,
+}
+
+impl Kind {
+    fn schema(&self, api_version: &str) -> Option<&Value> {
+        self.versions.iter().find(|(known, _)| known == api_version).map(|(_, schema)| schema)
+    }
 }
 
 /// The kinds that onlay knows, by name.
@@ -276,12 +319,14 @@ fn make_schemas() -> Result<Schemas, String> {
     }});
     let mut schemas = Schemas::new();
     for crd in onlay_api::crds().map_err(|error| error.to_string())? {
-        let version = crd.spec.versions.into_iter().find(|version| version.name == names::VERSION);
-        let Some(schema) = version.and_then(|version| version.schema?.open_api_v3_schema) else { continue };
-        let mut schema = serde_json::to_value(schema).map_err(|error| error.to_string())?;
-        schema["properties"]["metadata"] = metadata.clone();
-        let api_version = format!("{}/{}", crd.spec.group, names::VERSION);
-        schemas.insert(crd.spec.names.kind, Kind { api_version, schema });
+        let mut versions = Vec::new();
+        for version in crd.spec.versions {
+            let Some(schema) = version.schema.and_then(|schema| schema.open_api_v3_schema) else { continue };
+            let mut schema = serde_json::to_value(schema).map_err(|error| error.to_string())?;
+            schema["properties"]["metadata"] = metadata.clone();
+            versions.push((format!("{}/{}", crd.spec.group, version.name), schema));
+        }
+        schemas.insert(crd.spec.names.kind, Kind { versions });
     }
     Ok(schemas)
 }

@@ -219,3 +219,34 @@ fn sources_that_changed_since_tell_no_origin() {
     let seen = transcript(directory.path(), line, b"");
     assert!(seen.contains("hello") && seen.contains("origin not known"), "{seen}");
 }
+
+/// A MachineOSConfig in the older version, as guides have it; `files` is its list of Containerfiles, indented by four.
+fn older_os_config(files: &str) -> String {
+    format!(
+        "apiVersion: machineconfiguration.openshift.io/v1alpha1\nkind: MachineOSConfig\nmetadata:\n  name: layered\n\
+         spec:\n  machineConfigPool:\n    name: layered\n  buildInputs:\n    containerFile:\n{files}    imageBuilder:\n      \
+         imageBuilderType: PodImageBuilder\n    baseImagePullSecret:\n      name: pull-secret\n    \
+         renderedImagePushSecret:\n      name: push-secret\n    renderedImagePushspec: quay.io/os/image:latest\n"
+    )
+}
+
+#[test]
+fn a_config_of_the_older_version() {
+    let text = older_os_config("    - containerfileArch: noarch\n      content: |-\n        FROM configs AS final\n");
+    seen!("older_os_config", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn a_containerfile_that_cannot_be_built() {
+    let text = older_os_config("    - content: |-\n        FROM configs AS final\n        INSTALL tree\n");
+    seen!("older_containerfile", &[("a.yaml", &text)], "onlay validate a.yaml");
+    let text = text.replace("INSTALL", "RUN dnf install").replace("configs", "debian");
+    seen!("containerfile_of_another_base", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
+
+#[test]
+fn two_spellings_of_one_architecture() {
+    let file = |arch: &str| format!("    - containerfileArch: {arch}\n      content: FROM configs AS final\n");
+    let text = older_os_config(&(file("amd64") + &file("x86_64")));
+    seen!("two_spellings", &[("a.yaml", &text)], "onlay validate a.yaml");
+}
