@@ -2,6 +2,7 @@
 
 mod agent;
 mod controller;
+mod webhook;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Part {
     Controller(controller::Arguments),
     /// Makes the node it runs on what its MachineConfigNode says.
     Agent(agent::Arguments),
+    /// Answers the API server: objects in another version, and whether an object can work.
+    Webhook(webhook::Arguments),
     /// Builds and pushes one image; runs in the pod of a build.
     Build,
 }
@@ -53,6 +56,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     match arguments.part {
         Part::Controller(arguments) => runtime.block_on(onlay_controller::run(arguments.config()))?,
         Part::Agent(arguments) => runtime.block_on(onlay_agent::run(arguments.config()))?,
+        Part::Webhook(arguments) => runtime.block_on(onlay_webhook::run(arguments.config()))?,
         Part::Build => return build(),
     }
     Ok(ExitCode::SUCCESS)

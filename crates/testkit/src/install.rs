@@ -54,7 +54,7 @@ pub async fn onlay(lab: &Lab, progress: &Progress) -> Result<(), InstallError> {
     let overlay = write_overlay(lab, &images)?;
     let apply = apply(&kubectl, overlay.as_str());
     progress.step("kubectl apply -k (an overlay of deploy/base)", apply).await?;
-    progress.step("controller and agents run", runs(&kubectl)).await
+    progress.step("controller, webhook and agents run", runs(&kubectl)).await
 }
 
 async fn crds(kubectl: &Kubectl, deploy: &Utf8PathBuf) -> Result<(), InstallError> {
@@ -70,7 +70,7 @@ async fn apply(kubectl: &Kubectl, directory: &str) -> Result<(), InstallError> {
 }
 
 async fn runs(kubectl: &Kubectl) -> Result<(), InstallError> {
-    for workload in ["deployment/onlay-controller", "daemonset/onlay-agent"] {
+    for workload in ["deployment/onlay-controller", "deployment/onlay-webhook", "daemonset/onlay-agent"] {
         kubectl.run(&["rollout", "status", "-n", NAMESPACE, workload, "--timeout=120s"]).await?;
     }
     Ok(())

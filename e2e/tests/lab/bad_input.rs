@@ -1,4 +1,5 @@
 //! Bad input ends in a condition and an Event that a person can act on, and repairs itself when the input is corrected.
+//! What the webhook would refuse already is tried without it.
 
 use crate::cluster::{
     BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, file, layered, machine_config, pool, pool_condition, updated,
@@ -38,6 +39,7 @@ async fn stranger(cluster: &Cluster) {
 #[tokio::test]
 async fn a_build_that_cannot_succeed_says_why(#[case] bad: Value, #[case] words: &[&str]) {
     let cluster = Cluster::fresh().await;
+    cluster.webhook(0).await;
     stranger(&cluster).await;
     cluster.apply(pool("test")).await;
     fails_then_succeeds(&cluster, &bad, words, async || cluster.apply(layered("test", GOOD)).await).await;
@@ -116,6 +118,7 @@ async fn two_machine_configs_that_cannot_merge_are_both_named() {
 
 async fn refused_then_repaired(objects: Vec<Value>, word: &str) {
     let cluster = Cluster::fresh().await;
+    cluster.webhook(0).await;
     let timeline = Timeline::start(&cluster.client, |_| {});
     for object in &objects {
         cluster.apply(object).await;

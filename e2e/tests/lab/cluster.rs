@@ -80,6 +80,7 @@ impl Cluster {
             self.kubectl(&["delete", pool]).await;
         }
         self.kubectl(&["delete", "deployment,pdb", "--all", "-n", "default", "--ignore-not-found"]).await;
+        self.webhook(2).await;
         self.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
         install::example_secrets(&self.lab).await.unwrap();
         let words = "Updated with 2 machines and no MachineConfig";
@@ -104,6 +105,18 @@ impl Cluster {
     /// Applies YAML or JSON.
     pub async fn apply(&self, object: impl ToString) {
         self.kubectl.apply(&object.to_string()).await.unwrap();
+    }
+
+    /// Runs so many instances of the webhook; with none, the cluster is as one whose webhook is away.
+    pub async fn webhook(&self, replicas: usize) {
+        let replicas = format!("--replicas={replicas}");
+        self.kubectl(&["scale", "deployment/onlay-webhook", "-n", NAMESPACE, &replicas]).await;
+        let pods = ["pod", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=onlay-webhook"];
+        if replicas == "--replicas=0" {
+            self.kubectl(&[&["wait", "--for=delete", "--timeout=60s"], &pods[..]].concat()).await;
+        } else {
+            self.kubectl(&["rollout", "status", "deployment/onlay-webhook", "-n", NAMESPACE, "--timeout=60s"]).await;
+        }
     }
 
     /// `kubectl label node NODE LABEL`

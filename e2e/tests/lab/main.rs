@@ -13,3 +13,4 @@ mod page;
 mod pause;
 mod pools;
 mod story;
+mod webhook;

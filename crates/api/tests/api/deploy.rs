@@ -48,7 +48,9 @@ async fn names_in_the_files_are_the_names_in_the_code() {
     };
     assert!(has("Namespace", names::NAMESPACE, ""));
     assert!(has("Namespace", names::NODE_SECRETS_NAMESPACE, ""));
-    for account in [names::CONTROLLER_ACCOUNT, names::AGENT_ACCOUNT, names::BUILDER_ACCOUNT] {
+    assert!(has("Service", names::WEBHOOK_SERVICE, names::NAMESPACE));
+    assert!(has("ValidatingWebhookConfiguration", names::WEBHOOK_CONFIGURATION, ""));
+    for account in [names::CONTROLLER_ACCOUNT, names::AGENT_ACCOUNT, names::WEBHOOK_ACCOUNT, names::BUILDER_ACCOUNT] {
         assert!(has("ServiceAccount", account, names::NAMESPACE), "{account}");
     }
 }

@@ -32,6 +32,9 @@ pub enum FilesError {
     },
 }
 
+/// The name under which people's files call the registry of a cluster, if a Service of that name leads to it.
+pub const IN_CLUSTER: &str = "image-registry.openshift-image-registry.svc";
+
 /// The files of one registry, and what they say.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
@@ -39,7 +42,7 @@ pub struct Files<'a> {
     pub directory: &'a Utf8Path,
     /// Where it listens, `IP:PORT`; with port 0 the kernel chooses, and the log says (see `log_level`).
     pub listen: &'a str,
-    /// The IP of `listen`: the certificate is for it alone.
+    /// The IP of `listen`: the certificate is for it and for [`IN_CLUSTER`].
     pub ip: IpAddr,
     /// The only user; may pull, push and delete.
     pub user: &'a str,
@@ -53,7 +56,7 @@ impl Files<'_> {
     /// Writes certificates and password file, and as the last one the configuration.
     pub fn write(&self, pki: &Pki) -> Result<(), FilesError> {
         let Self { directory, listen, user, password, log_level, .. } = self;
-        let serving = pki.ensure_server("registry", &[], &[self.ip])?;
+        let serving = pki.ensure_server("registry", &[IN_CLUSTER], &[self.ip])?;
         let hash = bcrypt::hash(password, HASH_COST)
             .map_err(|source| FilesError::Hash { user: (*user).to_owned(), source })?;
         layout::write_whole(&directory.join("htpasswd"), format!("{user}:{hash}\n"), 0o600)?;

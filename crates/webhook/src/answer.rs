@@ -1,0 +1,94 @@
+//! From a question of the API server to its answer.
+
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use kube::core::conversion::{ConversionRequest, ConversionResponse, ConversionReview};
+use kube::core::response::StatusSummary;
+use kube::core::{DynamicObject, Status};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig};
+use onlay_core::admission::{self, Finding, Reference, Verdict};
+use onlay_core::conversion;
+use serde::de::DeserializeOwned;
+
+/// Every object of the question in the version that it asks for, or why one of them cannot be told in it.
+pub fn convert(review: ConversionReview) -> ConversionReview {
+    let mut request = match ConversionRequest::from_review(review) {
+        Ok(request) => request,
+        Err(error) => return ConversionResponse::invalid(refusal(error.to_string())).into_review(),
+    };
+    let objects = std::mem::take(&mut request.objects);
+    let wanted = request.desired_api_version.clone();
+    let response = ConversionResponse::for_request(request);
+    let converted: Result<Vec<_>, _> = objects.into_iter().map(|object| conversion::convert(object, &wanted)).collect();
+    let response = match converted {
+        Ok(objects) => response.success(objects),
+        Err(error) => response.failure(refusal(error.to_string())),
+    };
+    response.into_review()
+}
+
+/// What the object of a question names.
+pub fn references(review: &AdmissionReview<DynamicObject>) -> Vec<Reference> {
+    let request = review.request.as_ref().filter(|request| request.kind.kind == "MachineOSConfig");
+    let object = request.and_then(|request| typed::<MachineOSConfig>(request.object.as_ref()?).ok());
+    object.map(|config| admission::references(&config)).unwrap_or_default()
+}
+
+/// Whether an object may be written; `absent` is what there is to say about what it names.
+pub fn admit(review: AdmissionReview<DynamicObject>, absent: &[Finding]) -> AdmissionReview<DynamicObject> {
+    let request: AdmissionRequest<DynamicObject> = match review.try_into() {
+        Ok(request) => request,
+        Err(error) => return AdmissionResponse::invalid(error).into_review(),
+    };
+    let mut response = AdmissionResponse::from(&request);
+    match verdict(&request) {
+        Ok(Verdict { errors, warnings }) => {
+            if !errors.is_empty() {
+                response.allowed = false;
+                response.result = refusal(format!("{} {}: {}", request.kind.kind, request.name, lines(&errors, "; ")));
+            }
+            let warnings = warnings.iter().chain(absent).map(ToString::to_string).collect::<Vec<_>>();
+            response.warnings = (!warnings.is_empty()).then_some(warnings);
+        }
+        Err(error) => {
+            response.allowed = false;
+            let object = format!("{} {}", request.kind.kind, request.name);
+            response.result = refusal(format!("failed to read {object}: {error}"));
+        }
+    }
+    response.into_review()
+}
+
+fn verdict(request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, serde_json::Error> {
+    let Some(object) = &request.object else { return Ok(Verdict::default()) };
+    Ok(match request.kind.kind.as_str() {
+        "MachineConfig" => {
+            let old: Option<MachineConfig> = request.old_object.as_ref().map(typed).transpose()?;
+            admission::machine_config(&typed(object)?, old.as_ref())
+        }
+        "MachineConfigPool" => admission::pool(&typed::<MachineConfigPool>(object)?),
+        "MachineOSConfig" => admission::os_config(&typed::<MachineOSConfig>(object)?),
+        _ => Verdict::default(),
+    })
+}
+
+fn typed<T: DeserializeOwned>(object: &DynamicObject) -> Result<T, serde_json::Error> {
+    serde_json::from_value(serde_json::to_value(object)?)
+}
+
+fn lines(findings: &[Finding], between: &str) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
+
+/// A refusal as the API server tells one of its own.
+fn refusal(message: String) -> Status {
+    Status {
+        status: Some(StatusSummary::Failure),
+        code: 422,
+        reason: "Invalid".to_owned(),
+        message,
+        ..Status::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+
+const V1: &str = "machineconfiguration.openshift.io/v1";
+
+fn config(content: &str) -> Value {
+    json!({
+        "apiVersion": V1, "kind": "MachineOSConfig", "metadata": {"name": "layered"},
+        "spec": {
+            "machineConfigPool": {"name": "layered"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "quay.io/os/image:1",
+            "containerFile": [{"content": content}],
+        },
+    })
+}
+
+fn question(kind: &str, object: Value, old: Option<Value>) -> AdmissionReview<DynamicObject> {
+    let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "1", "operation": operation, "name": "layered", "userInfo": {"username": "a"},
+            "kind": {"group": "machineconfiguration.openshift.io", "version": "v1", "kind": kind},
+            "resource": {"group": "machineconfiguration.openshift.io", "version": "v1", "resource": "x"},
+            "object": object, "oldObject": old, "dryRun": false,
+        },
+    });
+    serde_json::from_value(review).unwrap()
+}
+
+fn answer(review: AdmissionReview<DynamicObject>, absent: &[Finding]) -> AdmissionResponse {
+    admit(review, absent).response.unwrap()
+}
+
+#[test]
+fn a_good_object_is_allowed() {
+    let response = answer(question("MachineOSConfig", config("FROM configs AS final"), None), &[]);
+    assert!(response.allowed && response.warnings.is_none(), "{response:?}");
+    assert_eq!(response.uid, "1");
+}
+
+#[test]
+fn a_bad_one_is_refused_in_the_words_of_the_decision() {
+    let response = answer(question("MachineOSConfig", config("FROM debian"), None), &[]);
+    assert!(!response.allowed);
+    assert_eq!((response.result.code, response.result.reason.as_str()), (422, "Invalid"));
+    let begins = "MachineOSConfig layered: spec.containerFile[0].content: failed to read the Containerfile: line 1";
+    assert!(response.result.message.starts_with(begins), "{}", response.result.message);
+}
+
+#[test]
+fn what_is_absent_is_a_warning() {
+    let review = question("MachineOSConfig", config(""), None);
+    let absent: Vec<Finding> = references(&review).iter().map(|reference| reference.absent("machines")).collect();
+    let response = answer(review, &absent);
+    assert!(response.allowed);
+    let warnings = response.warnings.unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[1].contains("Secret push in namespace machines does not exist yet"), "{warnings:?}");
+}
+
+#[rstest]
+#[case::deleted(question("MachineOSConfig", Value::Null, Some(config("FROM debian"))), true)]
+#[case::of_another_kind(question("MachineConfigNode", json!({"metadata": {"name": "a"}}), None), true)]
+#[case::of_another_shape(question("MachineOSConfig", json!({"metadata": {"name": "a"}, "spec": 3}), None), false)]
+fn other_objects(#[case] review: AdmissionReview<DynamicObject>, #[case] allowed: bool) {
+    assert_eq!(answer(review, &[]).allowed, allowed);
+}
+
+#[test]
+fn a_question_without_a_request_is_refused() {
+    let review = AdmissionReview { request: None, ..question("MachineOSConfig", config(""), None) };
+    assert!(!answer(review, &[]).allowed);
+}
+
+fn conversion_of(objects: Value, wanted: &str) -> ConversionReview {
+    let review = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+        "request": {"uid": "1", "desiredAPIVersion": wanted, "objects": objects},
+    });
+    convert(serde_json::from_value(review).unwrap())
+}
+
+#[test]
+fn objects_are_converted_in_their_order() {
+    let wanted = "machineconfiguration.openshift.io/v1alpha1";
+    let response = conversion_of(json!([config("a"), config("b")]), wanted).response.unwrap();
+    let texts: Vec<_> = response
+        .converted_objects
+        .iter()
+        .map(|each| &each["spec"]["buildInputs"]["containerFile"][0]["content"])
+        .collect();
+    assert_eq!(texts, ["a", "b"]);
+    assert_eq!(response.uid, "1");
+}
+
+#[test]
+fn one_that_cannot_be_converted_fails_the_question_in_words() {
+    let other = json!({"apiVersion": V1, "kind": "MachineConfigPool", "metadata": {"name": "a"}});
+    let response = conversion_of(json!([config("a"), other]), "machineconfiguration.openshift.io/v1alpha1");
+    let result = response.response.unwrap().result;
+    assert_eq!(result.status, Some(StatusSummary::Failure));
+    assert!(result.message.contains("failed to convert MachineConfigPool a"), "{}", result.message);
+}
