@@ -1,9 +1,10 @@
-//! buildah, as it is used here: overlay storage of its own, chroot isolation, one layer a stage.
+//! buildah, as it is used here: chroot isolation, and one layer an instruction, which later builds take again.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use onlay_core::build::cache::{self, Driver};
 use onlay_core::build::containerfile::Containerfile;
 use onlay_core::build::failure::{self, Progress};
 use onlay_core::build::spec::{Cause, Failure};
@@ -13,12 +14,15 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::paths::Paths;
 use crate::registries::Registries;
+use crate::report::say;
 use crate::rootfs::Rootfs;
+use crate::store::Store;
 
 /// buildah with its storage.
 #[derive(Debug)]
 pub struct Buildah {
-    storage: Vec<String>,
+    program: Vec<String>,
+    driver: Driver,
     pull: Vec<String>,
     push: Vec<String>,
     digest: Utf8PathBuf,
@@ -32,35 +36,87 @@ pub struct Mounted {
     pub rootfs: Rootfs,
 }
 
+/// An image to build.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The directory that `ADD` and `COPY` see.
+    pub context: &'a Utf8Path,
+    /// The Containerfile.
+    pub containerfile: &'a Utf8Path,
+    /// Name of the image.
+    pub image: &'a str,
+    /// What of the Containerfile the user wrote.
+    pub user: Option<&'a Containerfile>,
+    /// Whether the Containerfile says when a person asked to build once more.
+    pub rebuilt: bool,
+    /// Whether earlier builds' layers of instructions may be taken.
+    pub reuse: bool,
+    /// Directories that stand in for those of commands, each with the path where commands see it.
+    pub volumes: &'a [(Utf8PathBuf, &'static str)],
+}
+
+/// How a build that failed ended.
+enum Ended {
+    /// It did not begin.
+    Error(Error),
+    /// It failed; the same without earlier builds' layers may not.
+    Stale(Failure),
+    /// It failed.
+    Failed(Failure),
+}
+
 impl Buildah {
-    /// Makes the directories that buildah works in.
-    pub fn new(paths: &Paths, registries: &Registries) -> Result<Self, Error> {
-        for name in ["storage", "run", "home"] {
-            let path = paths.below_work(name);
-            fs::create_dir_all(&path).map_err(Error::file("create", path))?;
-        }
-        let storage = [
-            ("--root", paths.below_work("storage").into_string()),
-            ("--runroot", paths.below_work("run").into_string()),
-            ("--storage-driver", "overlay".to_owned()),
-        ];
+    /// Makes the directories that buildah works in, and finds a driver that works there.
+    pub fn new(paths: &Paths, registries: &Registries, store: &Store) -> Result<Self, Error> {
+        let run = paths.below_work("run");
+        fs::create_dir_all(&run).map_err(Error::file("create", &run))?;
         let access = |authfile: &Utf8PathBuf| {
             let authorities =
                 registries.authorities.iter().flat_map(|path| ["--cert-dir".to_owned(), path.to_string()]);
             ["--authfile".to_owned(), authfile.to_string()].into_iter().chain(authorities).collect()
         };
-        Ok(Self {
-            storage: storage.into_iter().flat_map(|(option, value)| [option.to_owned(), value]).collect(),
+        let with = |driver: Driver| Self {
+            program: program(store, driver, &run),
+            driver,
             pull: access(&registries.pull),
             push: access(&registries.push),
             digest: paths.below_work("digest"),
-        })
+        };
+        for driver in Driver::ALL {
+            let (buildah, storage) = (with(driver), store.storage(driver));
+            // What is there was made by this driver, so it works.
+            if storage.exists() {
+                return Ok(buildah);
+            }
+            match buildah.try_storage() {
+                Ok(()) => return Ok(buildah),
+                Err(error) if cache::is_refused(&error.to_string()) && driver != Driver::Vfs => {
+                    say(format!("warning: storage by {} does not work here: {error}", driver.name()));
+                    remove(&storage)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(with(Driver::Vfs))
+    }
+
+    /// Mounts an empty container, as every container of a build is mounted.
+    fn try_storage(&self) -> Result<(), Error> {
+        let container = self.output("from", &["scratch"])?;
+        let mounted = self.output("mount", &[&container]).map(drop);
+        self.output("rm", &[&container])?;
+        mounted
+    }
+
+    /// Removes the containers that builds have left which were killed.
+    pub fn remove_containers(&self) -> Result<(), Error> {
+        self.output("rm", &["--all"]).map(drop)
     }
 
     fn command<'a>(&'a self, verb: &'a str, access: &'a [String], arguments: &[&'a str]) -> Vec<&'a str> {
-        let own = self.storage.iter().map(String::as_str);
+        let own = self.program.iter().map(String::as_str);
         let access = access.iter().map(String::as_str);
-        ["buildah"].into_iter().chain(own).chain([verb]).chain(access).chain(arguments.iter().copied()).collect()
+        own.chain([verb]).chain(access).chain(arguments.iter().copied()).collect()
     }
 
     fn output(&self, verb: &str, arguments: &[&str]) -> Result<String, Error> {
@@ -112,10 +168,10 @@ impl Buildah {
     }
 
     /// Makes a container of an image that is here, and mounts its file system.
-    pub fn open(&self, image: &str, name: &str) -> Result<Mounted, Error> {
-        self.output("from", &["--pull-never", "--name", name, image])?;
-        let mount = self.output("mount", &[name])?;
-        Ok(Mounted { name: name.to_owned(), rootfs: Rootfs::new(mount) })
+    pub fn open(&self, image: &str) -> Result<Mounted, Error> {
+        let name = self.output("from", &["--pull-never", image])?;
+        let mount = self.output("mount", &[&name])?;
+        Ok(Mounted { name, rootfs: Rootfs::new(mount) })
     }
 
     /// Makes an image of a container.
@@ -129,31 +185,55 @@ impl Buildah {
         self.output("rm", &[&container.name]).map(drop)
     }
 
-    /// Builds an image from a context; `user` is what of its Containerfile the user wrote.
-    pub fn build(
-        &self,
-        context: &Utf8Path,
-        containerfile: &Utf8Path,
-        image: &str,
-        user: Option<&Containerfile>,
-    ) -> Result<(), Error> {
-        let mut arguments =
-            vec!["--isolation", "chroot", "--network", "host", "--format", "oci", "--tag", image, "--file"];
-        arguments.push(containerfile.as_str());
-        if user.is_none() {
-            // Nothing but the configuration: the same image every time.
-            arguments.extend(["--timestamp", "1"]);
-        }
-        arguments.push(context.as_str());
+    /// Builds an image; once more with every instruction, if layers of earlier builds may be why it fails.
+    pub fn build(&self, asked: Asked<'_>) -> Result<(), Error> {
+        let ended = match self.try_build(asked) {
+            Err(Ended::Stale(failure)) => {
+                say(format!("{}; earlier builds' layers may be why", failure.describe()));
+                say("building once more, every instruction anew");
+                self.try_build(Asked { reuse: false, ..asked })
+            }
+            ended => ended,
+        };
+        ended.map_err(|ended| match ended {
+            Ended::Error(error) => error,
+            Ended::Stale(failure) | Ended::Failed(failure) => Error::Build(failure),
+        })
+    }
+
+    fn try_build(&self, asked: Asked<'_>) -> Result<(), Ended> {
+        let options = self.build_options(asked);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let mut progress = Progress::default();
-        let status = Runner::here().follow(&self.command("build", &self.pull, &arguments), |line| {
+        let status = Runner::here().follow(&self.command("build", &self.pull, &options), |line| {
             println!("{line}");
             progress.take(line);
-        })?;
+        });
+        let status = status.map_err(|error| Ended::Error(error.into()))?;
         if status.success() {
             return Ok(());
         }
-        Err(Error::Build(progress.failure(user, status.code())))
+        let failure = progress.failure(asked.user, asked.rebuilt, status.code());
+        Err(if progress.may_be_stale(&failure) { Ended::Stale(failure) } else { Ended::Failed(failure) })
+    }
+
+    fn build_options(&self, asked: Asked<'_>) -> Vec<String> {
+        let mut options = vec!["--isolation", "chroot", "--network", "host", "--format", "oci"];
+        if self.driver.has_cheap_layers() {
+            options.push("--layers");
+        }
+        if !asked.reuse {
+            options.push("--no-cache");
+        }
+        if asked.user.is_none() {
+            // Nothing but the configuration: the same image every time.
+            options.extend(["--timestamp", "1"]);
+        }
+        options.extend(["--tag", asked.image, "--file", asked.containerfile.as_str()]);
+        let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+        options.extend(asked.volumes.iter().map(|(directory, path)| format!("--volume={directory}:{path}:rw")));
+        options.push(asked.context.to_string());
+        options
     }
 
     /// Pushes an image, and gives the digest under which the registry has it.
@@ -168,5 +248,20 @@ impl Buildah {
         }
         let message = format!("failed to {tried}: buildah gave no digest but {digest:?}");
         Err(Error::Build(Failure::new(Cause::BuilderFailed, message)))
+    }
+}
+
+/// The words that begin every command.
+fn program(store: &Store, driver: Driver, run: &Utf8Path) -> Vec<String> {
+    let (home, storage) = (format!("HOME={}", store.home()), store.storage(driver));
+    let words = ["env", home.as_str(), "buildah", "--root", storage.as_str(), "--runroot", run.as_str()];
+    words.iter().chain(driver.options()).map(|word| (*word).to_owned()).collect()
+}
+
+/// Removes what a driver that does not work has left.
+fn remove(storage: &Utf8Path) -> Result<(), Error> {
+    match fs::remove_dir_all(storage) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", storage)(error)),
+        _ => Ok(()),
     }
 }

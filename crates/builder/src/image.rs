@@ -10,21 +10,29 @@ use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
 use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
 use onlay_core::build::spec::{Cause, Failure, Spec};
+use onlay_core::render::desired::Desired;
 use onlay_registry::ostree_fault;
 
 use crate::archive;
-use crate::buildah::{Buildah, Mounted};
+use crate::buildah::{Asked, Buildah, Mounted};
 use crate::error::Error;
 use crate::input::{self, Input};
 use crate::paths::Paths;
 use crate::registries::Registries;
 use crate::report::say;
 use crate::seal;
+use crate::store::Store;
 
-/// Name of the image in buildah's storage.
-const IMAGE: &str = "localhost/onlay:image";
+/// Name of images in buildah's storage; the end of the build's name follows, since builds share a storage.
+const IMAGE: &str = "localhost/onlay";
 /// Name of the generated Containerfile in the context.
 const CONTAINERFILE: &str = ".onlay/Containerfile";
+/// Package managers, and where they keep what they have downloaded and can download again.
+const DOWNLOADS: [(&str, &str); 3] = [
+    ("/usr/bin/apt-get", "/var/cache/apt"),
+    ("/usr/bin/dnf", "/var/cache/dnf"),
+    ("/usr/bin/dnf5", "/var/cache/libdnf5"),
+];
 
 /// Builds and pushes the image, and gives it by digest.
 pub fn build(paths: &Paths) -> Result<String, Error> {
@@ -32,27 +40,91 @@ pub fn build(paths: &Paths) -> Result<String, Error> {
     let file = read(&spec)?;
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
-    let buildah = Buildah::new(paths, &registries)?;
-    say(format!("{PULLING}{}", spec.base));
-    buildah.pull(&spec.base, &spec.pull_secret)?;
-    check_base(&buildah, &spec.base)?;
-    let base = buildah.open(&spec.base, "onlay-base")?;
-    let plan = layer::plan(&desired, &base.rootfs)?;
-    let context = paths.below_work("context");
-    let containerfile = write_context(&context, &spec, file.as_ref(), &plan, &base)?;
-    buildah.build(&context, &containerfile, IMAGE, file.as_ref())?;
-    if file.is_some() {
-        say(format!("{CHECKING}what the Containerfile made of the configuration"));
-        let built = buildah.open(IMAGE, "onlay-built")?;
-        if seal::seal(&plan, &base.rootfs, &built.rootfs)? {
-            buildah.commit(&built, IMAGE)?;
-        }
-        buildah.close(built)?;
+    let mut store = Store::open(paths, spec.cache_limit)?;
+    let buildah = open(paths, &registries, &mut store)?;
+    let pushed = Work { paths, spec: &spec, file: file.as_ref(), buildah }.push(&desired);
+    if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &pushed {
+        store.suspect();
     }
-    buildah.close(base)?;
-    say(format!("{PUSHING}{}", spec.target));
-    let digest = buildah.push(IMAGE, &spec.target, &spec.push_secret)?;
-    Ok(format!("{}@{digest}", repository(&spec.target)))
+    pushed
+}
+
+/// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
+fn open(paths: &Paths, registries: &Registries, store: &mut Store) -> Result<Buildah, Error> {
+    let buildah = Buildah::new(paths, registries, store).and_then(|buildah| {
+        let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
+        tidied.map(|()| buildah)
+    });
+    let buildah = buildah.inspect_err(|_| store.suspect())?;
+    store.share()?;
+    Ok(buildah)
+}
+
+/// A build that goes on.
+struct Work<'a> {
+    paths: &'a Paths,
+    spec: &'a Spec,
+    file: Option<&'a Containerfile>,
+    buildah: Buildah,
+}
+
+impl Work<'_> {
+    fn push(&self, desired: &Desired) -> Result<String, Error> {
+        let Self { spec, buildah, .. } = self;
+        say(format!("{PULLING}{}", spec.base));
+        buildah.pull(&spec.base, &spec.pull_secret)?;
+        check_base(buildah, &spec.base)?;
+        let base = buildah.open(&spec.base)?;
+        let plan = layer::plan(desired, &base.rootfs)?;
+        let image = format!("{IMAGE}:{}", spec.build.rsplit('-').next().unwrap_or_default());
+        self.make(&image, &plan, &base)?;
+        if self.file.is_some() {
+            say(format!("{CHECKING}what the Containerfile made of the configuration"));
+            let built = buildah.open(&image)?;
+            if seal::seal(&plan, &base.rootfs, &built.rootfs)? {
+                buildah.commit(&built, &image)?;
+            }
+            buildah.close(built)?;
+        }
+        buildah.close(base)?;
+        say(format!("{PUSHING}{}", spec.target));
+        let digest = buildah.push(&image, &spec.target, &spec.push_secret)?;
+        Ok(format!("{}@{digest}", repository(&spec.target)))
+    }
+
+    fn make(&self, image: &str, plan: &Plan, base: &Mounted) -> Result<(), Error> {
+        let context = self.paths.below_work("context");
+        let containerfile = write_context(&context, self.spec, self.file, plan, base)?;
+        let reuse = self.file.is_none_or(assemble::is_cacheable);
+        if !reuse {
+            say("every instruction runs anew, since a command mounts another stage or image (--mount=…,from=…)");
+        }
+        self.buildah.build(Asked {
+            context: &context,
+            containerfile: &containerfile,
+            image,
+            user: self.file,
+            rebuilt: self.spec.rebuilt.is_some(),
+            reuse,
+            volumes: &self.downloads(base)?,
+        })
+    }
+
+    /// Directories of this build for what package managers download: what lies there would be part of a layer for good.
+    ///
+    /// Only for a single stage: several may have several systems.
+    fn downloads(&self, base: &Mounted) -> Result<Vec<(Utf8PathBuf, &'static str)>, Error> {
+        if self.file.is_none_or(|file| file.stages.len() > 1) {
+            return Ok(Vec::new());
+        }
+        let here = DOWNLOADS.into_iter().filter(|(program, _)| base.rootfs.entry(Utf8Path::new(program)).is_some());
+        here.map(|(_, path)| {
+            let directory = self.paths.below_work("downloads").join(path.trim_start_matches('/'));
+            fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
+            Ok((directory, path))
+        })
+        .collect()
+    }
 }
 
 fn read(spec: &Spec) -> Result<Option<Containerfile>, Error> {
@@ -79,7 +151,8 @@ fn write_context(
 ) -> Result<Utf8PathBuf, Error> {
     let layer = !plan.entries.is_empty();
     let dpkg = base.rootfs.entry(Utf8Path::new("/usr/bin/dpkg")).is_some();
-    let Assembled { text, files } = assemble::assemble(Configs { base: &spec.base, layer, dpkg }, file);
+    let rebuilt = spec.rebuilt.as_deref();
+    let Assembled { text, files } = assemble::assemble(Configs { base: &spec.base, layer, dpkg, rebuilt }, file);
     let path = context.join(CONTAINERFILE);
     write(&path, &text)?;
     for ContextFile { path, contents, executable } in &files {

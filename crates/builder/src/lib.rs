@@ -16,6 +16,7 @@ mod registries;
 mod report;
 mod rootfs;
 mod seal;
+mod store;
 
 pub use error::Error;
 pub use paths::Paths;

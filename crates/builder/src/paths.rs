@@ -12,6 +12,8 @@ pub struct Paths {
     pub push: Utf8PathBuf,
     /// More authorities for registries; may not exist.
     pub authorities: Utf8PathBuf,
+    /// What earlier builds have left; may not exist.
+    pub cache: Utf8PathBuf,
     /// A directory to work in, on a file system that is no overlay.
     pub work: Utf8PathBuf,
     /// The file that the outcome is left in.
@@ -26,6 +28,7 @@ impl Default for Paths {
             pull: job::PULL_DIRECTORY.into(),
             push: job::PUSH_DIRECTORY.into(),
             authorities: job::CA_DIRECTORY.into(),
+            cache: job::CACHE_DIRECTORY.into(),
             work: job::WORK_DIRECTORY.into(),
             message: "/dev/termination-log".into(),
         }

@@ -14,9 +14,15 @@ const BOUND: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 /// Suffixes under which package managers put the package's own copy of a file that they found changed.
 const SHIPPED: [&str; 3] = [".dpkg-dist", ".ucf-dist", ".rpmnew"];
 
+/// Places that hold nothing an image should keep.
+const EMPTIED: [&str; 6] = ["/var/cache", "/var/log", "/var/lib/apt/lists", "/var/tmp", "/tmp", "/run"];
+
 /// Cleans a built image, and says whether anything was to do.
 pub fn seal(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
     let mut touched = remove_bound(plan, base, built)?;
+    for place in EMPTIED.map(Utf8Path::new) {
+        touched |= empty(place, built)?;
+    }
     for path in &plan.baked {
         touched |= keep_shipped(plan, path, built)?;
     }
@@ -31,6 +37,26 @@ fn remove_bound(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Erro
         if empty && !ours {
             let path = built.at(path);
             fs::remove_file(&path).map_err(Error::file("remove", path))?;
+            touched = true;
+        }
+    }
+    Ok(touched)
+}
+
+/// Removes what lies below a place and is no directory, without following a link, and says whether anything was there.
+fn empty(place: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
+    if !place.ancestors().all(|path| built.metadata(path).is_some_and(|metadata| metadata.is_dir())) {
+        return Ok(false);
+    }
+    let directory = built.at(place);
+    let mut touched = false;
+    for entry in directory.read_dir_utf8().map_err(Error::file("list", &directory))? {
+        let entry = entry.map_err(Error::file("list", &directory))?;
+        let kind = entry.file_type().map_err(Error::file("look at", entry.path()))?;
+        if kind.is_dir() {
+            touched |= empty(&place.join(entry.file_name()), built)?;
+        } else {
+            fs::remove_file(entry.path()).map_err(Error::file("remove", entry.path()))?;
             touched = true;
         }
     }

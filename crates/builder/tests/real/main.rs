@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod base;
+mod cache;
 mod failures;
 mod images;
 mod world;

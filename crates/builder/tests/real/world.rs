@@ -1,9 +1,9 @@
 //! One build: its registry, its base image, and what the pod would have mounted.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
@@ -21,6 +21,39 @@ use crate::base;
 /// Labels of a base image of an ostree system.
 pub const OSTREE: &str = "LABEL ostree.final-diffid=sha256:aa ostree.bootable=1";
 
+/// Tells a test process that it is the builder of the world in this directory.
+pub const CHILD: &str = "ONLAY_TEST_BUILD_IN";
+
+/// What the pod has mounted, in the directory of a world.
+fn paths(directory: &Utf8Path, work: &str) -> Paths {
+    Paths {
+        spec: directory.join("spec"),
+        pull: directory.join("pull"),
+        push: directory.join("push"),
+        authorities: directory.join("ca"),
+        cache: directory.join("cache"),
+        work: directory.join(work),
+        message: directory.join("message"),
+    }
+}
+
+/// Builds in the directory of another process's world.
+pub fn build_in(directory: &Utf8Path) {
+    onlay_builder::run(&paths(directory, "work-child"), &[]);
+}
+
+/// A process and everything below it.
+fn family(pid: u32) -> Vec<u32> {
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let parent = |pid: &u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    let children = processes.filter(|each: &u32| parent(each) == Some(pid));
+    std::iter::once(pid).chain(children.flat_map(family)).collect()
+}
+
 /// Runs a program, and gives what it wrote to stdout.
 pub fn run(words: &[&str]) -> String {
     let output = Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|error| panic!("{words:?}: {error}"));
@@ -32,6 +65,10 @@ pub fn run(words: &[&str]) -> String {
 pub struct World {
     pub registry: RegistryServer,
     pub base: String,
+    /// Bytes that the cache may hold.
+    pub limit: u64,
+    /// When a person last asked to build once more.
+    pub rebuilt: Option<String>,
     directory: TempDir,
     tries: u32,
 }
@@ -46,7 +83,14 @@ impl World {
     pub fn new(labels: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let registry = runtime.block_on(RegistryServer::start()).unwrap();
-        let mut world = Self { registry, base: String::new(), directory: tempfile::tempdir().unwrap(), tries: 0 };
+        let mut world = Self {
+            registry,
+            base: String::new(),
+            limit: 1 << 40,
+            rebuilt: None,
+            directory: tempfile::tempdir().unwrap(),
+            tries: 0,
+        };
         world.write_secret("pull", RegistryServer::PASSWORD);
         world.write_secret("push", RegistryServer::PASSWORD);
         fs::create_dir(world.path("ca")).unwrap();
@@ -83,11 +127,46 @@ impl World {
         format!("{}/os/base@{}", self.registry.address(), fs::read_to_string(digest).unwrap().trim())
     }
 
-    /// Writes what a pod has mounted, and builds. Every build has a storage of its own, as every pod has.
+    /// Makes the directory in which builds leave things for later ones.
+    pub fn with_cache(self) -> Self {
+        fs::create_dir(self.path("cache")).unwrap();
+        self
+    }
+
+    /// Writes what a pod has mounted, and builds. Every build has a directory of its own, as every pod has, and the cache
+    /// if there is one.
     pub fn build(&mut self, configuration: Value, containerfile: Option<&str>) -> Built {
         self.tries += 1;
-        let work = self.path(&format!("work-{}", self.tries));
-        fs::create_dir_all(&work).unwrap();
+        let work = format!("work-{}", self.tries);
+        fs::create_dir_all(self.path(&work)).unwrap();
+        self.write_spec(configuration, containerfile);
+        let paths = paths(&self.path(""), &work);
+        let exit_code = onlay_builder::run(&paths, &[]);
+        let message = fs::read_to_string(&paths.message).unwrap();
+        Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
+    }
+
+    /// Builds in another process, which is killed with everything below it as soon as it prints these words.
+    pub fn kill_at(&self, words: &str, configuration: Value, containerfile: &str) {
+        fs::create_dir_all(self.path("work-child")).unwrap();
+        self.write_spec(configuration, Some(containerfile));
+        let mut builder = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cache::a_process_that_builds", "--ignored", "--nocapture"])
+            .env(CHILD, self.path(""))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(builder.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(words)), "the build has never said {words}");
+        for pid in family(builder.id()) {
+            // One that has ended meanwhile is no concern.
+            let _ended = Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+        }
+        assert!(!builder.wait().unwrap().success());
+        self.unmount();
+    }
+
+    fn write_spec(&self, configuration: Value, containerfile: Option<&str>) {
         let spec = Spec {
             build: "worker-5d56".to_owned(),
             rendered: "rendered-worker-31fc".to_owned(),
@@ -96,27 +175,14 @@ impl World {
             pull_secret: "pull-secret".to_owned(),
             push_secret: "push-secret".to_owned(),
             containerfile: containerfile.map(str::to_owned),
+            rebuilt: self.rebuilt.clone(),
+            cache_limit: Some(self.limit),
         };
         let configuration = MachineConfigSpec { config: configuration, ..MachineConfigSpec::default() };
-        self.write_spec(&spec, &configuration);
-        let paths = Paths {
-            spec: self.path("spec"),
-            pull: self.path("pull"),
-            push: self.path("push"),
-            authorities: self.path("ca"),
-            work,
-            message: self.path("message"),
-        };
-        let exit_code = onlay_builder::run(&paths, &[]);
-        let message = fs::read_to_string(&paths.message).unwrap();
-        Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
-    }
-
-    fn write_spec(&self, spec: &Spec, configuration: &MachineConfigSpec) {
         fs::create_dir_all(self.path("spec")).unwrap();
-        fs::write(self.path("spec").join(SPEC_KEY), serde_json::to_vec(spec).unwrap()).unwrap();
+        fs::write(self.path("spec").join(SPEC_KEY), serde_json::to_vec(&spec).unwrap()).unwrap();
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(&serde_json::to_vec(configuration).unwrap()).unwrap();
+        packer.write_all(&serde_json::to_vec(&configuration).unwrap()).unwrap();
         fs::write(self.path("spec").join(CONFIGURATION_KEY), packer.finish().unwrap()).unwrap();
     }
 
@@ -154,14 +220,21 @@ impl Built {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
+impl World {
+    /// Unmounts what builds have mounted, which goes away with a pod.
+    pub fn unmount(&self) {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
         let ours: Vec<&Path> = places.filter(|place| place.starts_with(self.directory.path())).collect();
         for place in ours.iter().rev() {
             run(&["umount", "--lazy", place.to_str().unwrap()]);
         }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.unmount();
     }
 }
 

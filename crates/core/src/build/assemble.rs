@@ -1,15 +1,21 @@
 //! The Containerfile that is really built: the stage `configs` of ours, then what the user wrote.
 //!
-//! The builder is the one of Debian 12, whose language has no heredocs, so they become files of the context; and a
-//! system image keeps nothing in the places of [`EMPTIED`], so every stage that runs commands ends by emptying them.
+//! The builder is the one of Debian 12, whose language has no heredocs, so they become files of the context. It takes the
+//! layer of an instruction from an earlier build when the text of the instruction, and the layers below, are the same:
+//! so whatever else an instruction depends on must be in its text. (What `ADD` and `COPY` bring it compares by content.)
 
-use super::containerfile::{CONFIGS, Containerfile, Heredoc, Instruction, Keyword, Stage};
+use sha2::{Digest, Sha256};
+
+use super::containerfile::{CONFIGS, Containerfile, Heredoc, Instruction, Keyword};
+use super::inputs::hex;
 
 /// Name of the archive in the context that holds the configuration layer.
 pub const LAYER: &str = ".onlay/configuration.tar";
 
-/// Places that hold nothing an image should keep.
-const EMPTIED: &str = "/var/cache /var/log /var/lib/apt/lists /var/tmp /tmp /run";
+/// Label of an image whose instructions ran anew because a person asked for it: when that was.
+const REBUILT_LABEL: &str = "dev.onlay.rebuilt";
+/// Bytes of the digest in the path of a heredoc, two digits each.
+const DIGEST_BYTES: usize = 16;
 /// Environment of commands where dpkg is: nobody can answer a question, and what the configuration wrote stays.
 const DPKG: &str = "ENV DEBIAN_FRONTEND=noninteractive DPKG_FORCE=confold\n";
 
@@ -22,6 +28,8 @@ pub struct Configs<'a> {
     pub layer: bool,
     /// Whether the base image uses dpkg.
     pub dpkg: bool,
+    /// When a person last asked to build once more: layers from before are not taken again.
+    pub rebuilt: Option<&'a str>,
 }
 
 /// What the builder works on.
@@ -69,24 +77,34 @@ pub fn assemble(configs: Configs<'_>, file: Option<&Containerfile>) -> Assembled
         text.push_str(DPKG);
     }
     let head = file.head.as_str();
-    for stage in &file.stages {
-        for instruction in &stage.instructions {
-            text.push_str(&translate(instruction, &mut files));
+    for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
+        text.push_str(&translate(instruction, &mut files));
+        if instruction.keyword == Keyword::From {
+            text.push_str(&rebuilt(configs));
         }
-        text.push_str(&ending(stage));
     }
     Assembled { text: format!("{head}{text}"), files }
 }
 
-/// What is added to the end of a stage.
-fn ending(stage: &Stage) -> String {
-    let has = |wanted: Keyword| stage.instructions.iter().any(|each| each.keyword == wanted);
-    if !has(Keyword::Run) {
-        return String::new();
-    }
-    let user = if has(Keyword::Other("USER")) { "USER 0\n" } else { "" };
-    let command = format!("find {EMPTIED} -xdev -mindepth 1 ! -type d -delete 2>/dev/null || :");
-    format!("{user}RUN [\"/bin/sh\", \"-c\", \"{command}\"]\n")
+/// What stands behind every `FROM` of the user, so that nothing below is taken from a build before a person asked for
+/// another one.
+fn rebuilt(configs: Configs<'_>) -> String {
+    configs.rebuilt.map(|at| format!("LABEL {REBUILT_LABEL}={at:?}\n")).unwrap_or_default()
+}
+
+/// Whether the layer of every instruction can be known by its text and the layers below.
+///
+/// A command that is shown another stage or image by `--mount=…,from=…` cannot: the builder does not look at what is there.
+pub fn is_cacheable(file: &Containerfile) -> bool {
+    let mut commands = file.stages.iter().flat_map(|stage| &stage.instructions);
+    !commands.any(|each| each.keyword == Keyword::Run && mounts_another(&each.arguments))
+}
+
+fn mounts_another(arguments: &str) -> bool {
+    let flags = arguments.split_whitespace().take_while(|word| word.starts_with("--"));
+    flags.filter_map(|flag| flag.strip_prefix("--mount=")).any(|mount| {
+        mount.trim_matches(['"', '\'']).split(',').any(|option| option.to_ascii_lowercase().starts_with("from="))
+    })
 }
 
 /// An instruction in the words of the builder.
@@ -118,12 +136,11 @@ fn heredoc(instruction: &Instruction, heredocs: &[Heredoc], files: &mut Vec<Cont
     let run = instruction.keyword == Keyword::Run;
     let mut arguments = instruction.arguments.clone();
     let mut mounts = String::new();
-    for heredoc in heredocs.iter().rev() {
-        let number = files.len() + 1;
-        let path = format!(".onlay/heredoc-{number}/{}", heredoc.name);
+    for (index, heredoc) in heredocs.iter().enumerate().rev() {
         let script = run && is_script(instruction, heredoc);
         let executable = script && heredoc.body.starts_with("#!");
-        let target = format!("/run/onlay-heredoc-{number}");
+        let path = place(heredoc, executable);
+        let target = format!("/run/onlay-heredoc-{}", index + 1);
         let replacement = match (run, script, executable) {
             (false, ..) => path.clone(),
             (true, true, true) => target.clone(),
@@ -139,6 +156,14 @@ fn heredoc(instruction: &Instruction, heredocs: &[Heredoc], files: &mut Vec<Cont
     format!("{mounts}{}", shift_stages(&arguments))
 }
 
+/// Where in the context a heredoc lies: its path says what is in it, since it becomes text of the instruction.
+fn place(heredoc: &Heredoc, executable: bool) -> String {
+    let digest = Sha256::digest(&heredoc.body);
+    let digest = hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest));
+    let kind = if executable { "program" } else { "text" };
+    format!(".onlay/{kind}-{digest}/{}", heredoc.name)
+}
+
 /// Whether a heredoc is all there is to run, so that it is a script and not the input of a command.
 fn is_script(instruction: &Instruction, heredoc: &Heredoc) -> bool {
     let before = instruction.arguments.get(..heredoc.marker.start).unwrap_or_default();
@@ -147,9 +172,16 @@ fn is_script(instruction: &Instruction, heredoc: &Heredoc) -> bool {
 }
 
 /// Where a step comes from, by the numbers that the builder prints (`[stage/…] STEP step/…`, both counted from 1).
-pub fn origin(file: Option<&Containerfile>, stage: usize, step: usize) -> Origin<'_> {
+///
+/// The label that [`assemble`] puts behind a `FROM` takes a step: from then on the numbers are one higher.
+pub fn origin<'a>(file: Option<&'a Containerfile>, stage: usize, step: usize, rebuilt: bool) -> Origin<'a> {
     let stage = stage.checked_sub(2).and_then(|index| file?.stages.get(index));
-    let instruction = stage.and_then(|stage| stage.instructions.get(step.checked_sub(1)?));
+    let index = match (step, rebuilt) {
+        (1, _) => Some(0),
+        (2, true) => None,
+        (step, rebuilt) => step.checked_sub(1 + usize::from(rebuilt)),
+    };
+    let instruction = stage.zip(index).and_then(|(stage, index)| stage.instructions.get(index));
     instruction.map_or(Origin::Added, Origin::User)
 }
 

@@ -119,7 +119,14 @@ pub struct Progress {
     pub text: String,
     /// Lines of output since then.
     pub output: Vec<String>,
+    /// Commands before it whose layer an earlier build has left.
+    pub reused: usize,
 }
+
+/// What stands before the layer that an earlier build has left.
+const REUSED: &str = "--> Using cache ";
+/// What stands before the layer that a step made, or took.
+const LAYER: &str = "--> ";
 
 /// Lines that are kept of one step.
 const KEPT: usize = 400;
@@ -128,8 +135,11 @@ impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
     pub fn take(&mut self, line: &str) -> bool {
         if let Some(Began { stage, step, text, .. }) = read_step(line) {
-            *self = Self { stage, step, text: text.to_owned(), output: Vec::new() };
+            *self = Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused };
             return true;
+        }
+        if line.starts_with(REUSED) && self.text.starts_with("RUN ") && self.output.is_empty() {
+            self.reused += 1;
         }
         if !is_noise(line) {
             if self.output.len() == KEPT {
@@ -140,8 +150,15 @@ impl Progress {
         false
     }
 
-    /// The failure of a build that ended here with this exit code.
-    pub fn failure(&self, file: Option<&Containerfile>, exit_code: Option<i32>) -> Failure {
+    /// Whether a build that failed here may succeed when every instruction runs anew.
+    ///
+    /// A package manager whose lists are as old as the layer that they came with asks for packages that are no longer there.
+    pub fn may_be_stale(&self, failure: &Failure) -> bool {
+        self.reused > 0 && matches!(failure.cause, Cause::InstructionFailed | Cause::NetworkFailed)
+    }
+
+    /// The failure of a build that ended here with this exit code; `rebuilt` as in [`origin`].
+    pub fn failure(&self, file: Option<&Containerfile>, rebuilt: bool, exit_code: Option<i32>) -> Failure {
         let verdict = self.verdict().unwrap_or("the builder ended without a word").to_owned();
         let ran = command_exit(&verdict);
         let cause = match ran {
@@ -154,7 +171,7 @@ impl Progress {
             cause
         };
         let mut failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
-        if let Origin::User(instruction) = origin(file, self.stage, self.step) {
+        if let Origin::User(instruction) = origin(file, self.stage, self.step, rebuilt) {
             let instruction_text = excerpt(&instruction.text());
             failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code: ran });
         }
@@ -232,6 +249,13 @@ fn is_noise(line: &str) -> bool {
         || line.starts_with("Copying config ")
         || line.starts_with("Writing manifest to image destination")
         || line.starts_with("Storing signatures")
+        || is_layer(line)
+}
+
+/// `--> 6e96e2f9be9` and `--> Using cache 6e96e2f9be93…`
+fn is_layer(line: &str) -> bool {
+    let layer = line.strip_prefix(REUSED).or_else(|| line.strip_prefix(LAYER));
+    layer.is_some_and(|id| id.len() >= 11 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

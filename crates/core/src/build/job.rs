@@ -42,6 +42,8 @@ pub const PULL_DIRECTORY: &str = "/run/onlay/pull";
 pub const PUSH_DIRECTORY: &str = "/run/onlay/push";
 /// Where the builder finds more authorities for registries.
 pub const CA_DIRECTORY: &str = "/run/onlay/registry-ca";
+/// Where the builder finds what earlier builds have left.
+pub const CACHE_DIRECTORY: &str = "/run/onlay/cache";
 /// Where the builder may write.
 pub const WORK_DIRECTORY: &str = "/build";
 

@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod base;
+pub mod cache;
 pub mod containerfile;
 pub mod failure;
 pub mod inputs;

@@ -32,6 +32,12 @@ pub struct Spec {
     /// The user's Containerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerfile: Option<String>,
+    /// When a person last asked to build once more: what earlier builds have left of instructions is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<String>,
+    /// Bytes that the cache may hold; none if there is no cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_limit: Option<u64>,
 }
 
 /// What a build answers.

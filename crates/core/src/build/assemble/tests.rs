@@ -4,11 +4,8 @@ use super::*;
 use crate::build::containerfile::parse;
 
 const BASE: &str = "registry.example.com/os/base@sha256:aa";
-const CLEAN: &str = "RUN [\"/bin/sh\", \"-c\", \"find /var/cache /var/log /var/lib/apt/lists /var/tmp /tmp /run -xdev \
-                     -mindepth 1 ! -type d -delete 2>/dev/null || :\"]\n";
-
 fn configs() -> Configs<'static> {
-    Configs { base: BASE, layer: true, dpkg: false }
+    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None }
 }
 
 fn assembled(text: &str) -> Assembled {
@@ -32,7 +29,7 @@ fn what_the_user_wrote_follows_as_it_is() {
     let text = "# escape=\\\nARG A=b\nFROM debian:$A AS tool\nFROM configs AS final\nRUN a \\\n  # why\n  && b\n";
     let expected = format!(
         "# escape=\\\nARG A=b\nFROM {BASE} AS configs\nADD [\".onlay/configuration.tar\", \"/\"]\n\
-         FROM debian:$A AS tool\nFROM configs AS final\nRUN a \\\n  # why\n  && b\n{CLEAN}"
+         FROM debian:$A AS tool\nFROM configs AS final\nRUN a \\\n  # why\n  && b\n"
     );
     assert_eq!(assembled(text).text, expected);
 }
@@ -45,30 +42,44 @@ fn dpkg_is_told_that_nobody_answers() {
 }
 
 #[test]
-fn the_stage_is_emptied_as_root() {
-    let text = assembled("FROM configs\nRUN true\nUSER nobody").text;
-    assert!(text.ends_with(&format!("USER nobody\nUSER 0\n{CLEAN}")), "{text}");
+fn a_person_who_asks_for_another_build_changes_what_every_instruction_stands_on() {
+    let file = parse("FROM debian AS tool\nRUN a\nFROM configs\nRUN b").unwrap();
+    let at = "2026-01-01T00:00:00Z";
+    let text = assemble(Configs { rebuilt: Some(at), ..configs() }, file.as_ref()).text;
+    let label = format!("LABEL dev.onlay.rebuilt=\"{at}\"\n");
+    assert!(text.ends_with(&format!("FROM debian AS tool\n{label}RUN a\nFROM configs\n{label}RUN b\n")), "{text}");
 }
 
-#[test]
-fn a_stage_without_commands_is_left_alone() {
-    assert!(assembled("FROM configs\nENV A=b").text.ends_with("FROM configs\nENV A=b\n"));
+#[rstest]
+#[case::ordinary("RUN a --mount=type=bind,from=tool", true)]
+#[case::with_a_mount_of_its_own("RUN --mount=type=tmpfs,target=/from=x a", true)]
+#[case::with_a_text("RUN <<E\n--mount=from=a\nE", true)]
+#[case::a_copy("COPY --from=tool /a /a", true)]
+#[case::that_mounts_a_stage("RUN --mount=type=bind,from=tool,target=/x a", false)]
+#[case::that_mounts_a_stage_last("RUN --network=none --mount=target=/x,from=tool a", false)]
+#[case::on_several_lines("RUN --network=none \\\n  --mount=from=tool,target=/x \\\n  a", false)]
+fn an_instruction_that_sees_more_than_its_text_says_is_never_taken(#[case] instruction: &str, #[case] expected: bool) {
+    let file = parse(&format!("FROM debian AS tool\nFROM configs\nENV A=b\n{instruction}\n")).unwrap().unwrap();
+    assert_eq!(is_cacheable(&file), expected);
 }
 
 #[rstest]
 #[case::a_script(
     "RUN <<EOF\nset -e\ntrue\nEOF",
-    "RUN --mount=type=bind,source=.onlay/heredoc-1/EOF,target=/run/onlay-heredoc-1 . /run/onlay-heredoc-1\n"
+    "RUN --mount=type=bind,source=.onlay/text-d55cc1d7d40829aa51427d85f4aa3ccc/EOF,target=/run/onlay-heredoc-1 . /run/onlay-heredoc-1\n"
 )]
 #[case::a_script_with_an_interpreter(
     "RUN --network=none <<EOF\n#!/usr/bin/python3\nEOF",
-    "RUN --mount=type=bind,source=.onlay/heredoc-1/EOF,target=/run/onlay-heredoc-1 --network=none /run/onlay-heredoc-1\n"
+    "RUN --mount=type=bind,source=.onlay/program-aee50b3d023b039c7116109895cdbe61/EOF,target=/run/onlay-heredoc-1 --network=none /run/onlay-heredoc-1\n"
 )]
 #[case::the_input_of_a_command(
     "RUN python3 <<PY > /etc/a\nprint(1)\nPY",
-    "RUN --mount=type=bind,source=.onlay/heredoc-1/PY,target=/run/onlay-heredoc-1 python3 < /run/onlay-heredoc-1 > /etc/a\n"
+    "RUN --mount=type=bind,source=.onlay/text-cc42155088fca5730758db72b2a5bca3/PY,target=/run/onlay-heredoc-1 python3 < /run/onlay-heredoc-1 > /etc/a\n"
 )]
-#[case::a_copied_file("COPY --chmod=600 <<a.conf /etc/\nx\na.conf", "COPY --chmod=600 .onlay/heredoc-1/a.conf /etc/\n")]
+#[case::a_copied_file(
+    "COPY --chmod=600 <<a.conf /etc/\nx\na.conf",
+    "COPY --chmod=600 .onlay/text-73cb3858a687a8494ca3323053016282/a.conf /etc/\n"
+)]
 #[case::a_stage_by_number("COPY --from=0 /a /b", "COPY --from=1 /a /b\n")]
 #[case::a_mount_of_a_stage_by_number(
     "RUN --mount=type=bind,from=0,target=/x true",
@@ -99,9 +110,11 @@ fn heredocs_become_files_of_the_context() {
 #[case::of_a_stage_that_does_not_exist(4, 1, None)]
 fn steps_have_a_line(#[case] stage: usize, #[case] step: usize, #[case] line: Option<usize>) {
     let file = parse("FROM debian AS tool\nRUN a\nFROM configs\nRUN <<E\nE\nENV A=b").unwrap();
-    let found = match origin(file.as_ref(), stage, step) {
+    let found = |step: usize, rebuilt: bool| match origin(file.as_ref(), stage, step, rebuilt) {
         Origin::User(instruction) => Some(instruction.line),
         Origin::Added => None,
     };
-    assert_eq!(found, line);
+    assert_eq!(found(step, false), line);
+    assert_eq!(found(2, true), None, "the label");
+    assert_eq!(found(if step == 1 { 1 } else { step + 1 }, true), line);
 }

@@ -10,7 +10,7 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     for line in recorded.lines() {
         progress.take(line);
     }
-    progress.failure(file.as_ref(), Some(exit_code))
+    progress.failure(file.as_ref(), false, Some(exit_code))
 }
 
 #[rstest]
@@ -99,7 +99,7 @@ fn a_push_failure_is_told_in_short() {
 
 #[test]
 fn a_builder_that_dies_is_tried_again() {
-    let failure = Progress::default().failure(None, None);
+    let failure = Progress::default().failure(None, false, None);
     assert_eq!(failure.cause, Cause::BuilderFailed);
     assert!(!failure.cause.is_definitive());
     assert_eq!(failure.describe(), "the builder was killed");
@@ -126,5 +126,28 @@ fn a_step_keeps_its_last_lines() {
     progress.take("STEP 1/1: RUN yes");
     (0..1000).for_each(|number| assert!(!progress.take(&number.to_string())));
     assert_eq!(progress.output.len(), KEPT);
-    assert_eq!(progress.failure(None, Some(1)).output.last().map(String::as_str), Some("999"));
+    assert_eq!(progress.failure(None, false, Some(1)).output.last().map(String::as_str), Some("999"));
+}
+
+#[test]
+fn layers_that_were_there_are_counted_and_say_nothing_about_a_failure() {
+    let file =
+        parse("FROM configs AS final\nRUN a() { :; }; a\nENV A=b\nCOPY --from=configs /a /a\nRUN exit 7\n").unwrap();
+    let mut progress = Progress::default();
+    include_str!("../fixtures/buildah-1.28.2/layers-reused.txt").lines().for_each(|line| {
+        progress.take(line);
+    });
+    let failure = progress.failure(file.as_ref(), false, Some(7));
+    assert_eq!((progress.reused, failure.output.as_slice()), (1, [].as_slice()));
+    assert_eq!(failure.step.as_ref().map(|step| step.line), Some(5));
+}
+
+#[rstest]
+#[case::a_command_after_another_ones_layer(1, Cause::InstructionFailed, true)]
+#[case::a_mirror_after_another_ones_layer(1, Cause::NetworkFailed, true)]
+#[case::a_full_disk(1, Cause::MachineFailed, false)]
+#[case::with_nothing_reused(0, Cause::InstructionFailed, false)]
+fn old_layers_may_be_why_a_command_fails(#[case] reused: usize, #[case] cause: Cause, #[case] expected: bool) {
+    let progress = Progress { reused, ..Progress::default() };
+    assert_eq!(progress.may_be_stale(&Failure::new(cause, "")), expected);
 }

@@ -25,6 +25,8 @@ fn spec() -> Spec {
         containerfile: Some("FROM configs\n".to_owned()),
         pull_secret: "pull".to_owned(),
         push_secret: "push".to_owned(),
+        rebuilt: None,
+        cache_limit: Some(1 << 30),
     }
 }
 

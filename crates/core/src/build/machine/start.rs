@@ -126,6 +126,8 @@ pub(super) fn job(
         containerfile: target.containerfile.map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
+        rebuilt: None,
+        cache_limit: None,
     };
     let parts = Parts {
         build: build.build,
