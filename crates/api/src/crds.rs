@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::{
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec, MachineConfiguration, MachineOSBuild,
-    MachineOSConfig,
+    LayeringPolicy, LayeringPolicySpec, MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfigSpec,
+    MachineConfiguration, MachineOSBuild, MachineOSConfig,
 };
 use crate::{names, schema, v1alpha1};
 
@@ -30,7 +30,7 @@ pub struct SchemaError {
 /// # Errors
 /// Names the kind whose type does not give a structural schema.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, SchemaError> {
-    Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?, configuration()?])
+    Ok(vec![machine_config()?, pool()?, os_config()?, os_build()?, node()?, configuration()?, layering_policy()?])
 }
 
 fn pool() -> Result<CustomResourceDefinition, SchemaError> {
@@ -123,6 +123,21 @@ fn configuration() -> Result<CustomResourceDefinition, SchemaError> {
     with_status::<MachineConfiguration>("What applying a change of files, units or SSH keys costs a node.", &[], &[])
 }
 
+fn layering_policy() -> Result<CustomResourceDefinition, SchemaError> {
+    let columns = [
+        column("Cache", "string", ".spec.build.cache.type"),
+        column("Limit", "string", ".spec.build.cache.sizeLimit"),
+        column("Timeout", "integer", ".spec.build.timeoutSeconds"),
+        column("Retries", "integer", ".spec.build.retries"),
+        age(),
+    ];
+    let root = root(
+        "What people want of the builds of the pool of the same name. A change counts from the next build on.",
+        schema::of::<LayeringPolicySpec>(),
+    );
+    define::<LayeringPolicy>(root, &columns)
+}
+
 fn column(name: &str, type_: &str, json_path: &str) -> CustomResourceColumnDefinition {
     CustomResourceColumnDefinition {
         name: name.to_owned(),
@@ -158,10 +173,18 @@ where
 {
     let mut root = root(description, schema::of::<K::Spec>());
     root["properties"]["status"] = schema::of::<K::Status>();
-    root["required"] = json!(["spec"]);
     if !rules.is_empty() {
         root["x-kubernetes-validations"] = json!(rules);
     }
+    define::<K>(root, columns)
+}
+
+/// The definition of a kind with this schema; every object has a spec.
+fn define<K: CustomResourceExt>(
+    mut root: Value,
+    columns: &[CustomResourceColumnDefinition],
+) -> Result<CustomResourceDefinition, SchemaError> {
+    root["required"] = json!(["spec"]);
     let mut crd = K::crd();
     let names = &mut crd.spec.names;
     names.list_kind = Some(format!("{}List", names.kind));

@@ -4,6 +4,7 @@
 
 pub mod conditions;
 mod crds;
+pub mod layering_policy;
 pub mod machine_config;
 pub mod machine_config_node;
 pub mod machine_config_pool;
@@ -17,6 +18,7 @@ pub mod v1alpha1;
 
 pub use conditions::{Condition, ConditionStatus, PoolCondition};
 pub use crds::{SchemaError, crds};
+pub use layering_policy::{BuildPolicy, LayeringPolicy, LayeringPolicySpec};
 pub use machine_config::{MachineConfig, MachineConfigSpec};
 pub use machine_config_node::{
     MachineConfigNode, MachineConfigNodeSpec, MachineConfigNodeStatus, Needs, Permit, UpdatePhase,

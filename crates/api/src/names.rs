@@ -2,11 +2,13 @@
 //!
 //! Names below `machineconfiguration.openshift.io` are those of the compatible API; names below `onlay.dev` are ours.
 
-/// API group of all kinds in this crate but MachineConfiguration.
+/// API group of all kinds in this crate but MachineConfiguration and LayeringPolicy.
 pub const GROUP: &str = "machineconfiguration.openshift.io";
 /// API group of MachineConfiguration.
 pub const OPERATOR_GROUP: &str = "operator.openshift.io";
-/// API version of all kinds in this crate.
+/// API group of LayeringPolicy.
+pub const OWN_GROUP: &str = "onlay.dev";
+/// API version of all kinds in this crate but LayeringPolicy.
 pub const VERSION: &str = "v1";
 /// Default namespace of onlay's own objects; users' commands name it, a flag changes it.
 pub const NAMESPACE: &str = "openshift-machine-config-operator";
@@ -90,6 +92,9 @@ pub const SOURCES_ANNOTATION: &str = "onlay.dev/sources";
 pub const ORIGINS_ANNOTATION: &str = "onlay.dev/origins";
 /// Annotation on a MachineConfigPool: why its MachineConfigs cannot be rendered; gone when they can.
 pub const RENDER_ERROR_ANNOTATION: &str = "onlay.dev/render-error";
+/// Annotation on a MachineOSConfig: when a person last asked to build once more; builds from then on use no layer of an
+/// instruction from before.
+pub const REBUILT_ANNOTATION: &str = "onlay.dev/rebuilt";
 /// Annotation on a MachineOSConfig: the rendered configuration that `status.currentImagePullSpec` serves.
 ///
 /// Written after the status, so a reader that finds the name of its target here may use the image.
@@ -120,6 +125,11 @@ pub const BASE_IMAGE_CONFIG_MAP: &str = "machine-config-osimageurl";
 pub const BASE_IMAGE_KEYS: [&str; 2] = ["baseOSContainerImage", "osImageURL"];
 /// Key of the ConfigMap with extra registry authorities.
 pub const REGISTRY_CA_KEY: &str = "ca.crt";
+
+/// Directory of a node in which builds leave things for later ones; the agent makes it.
+pub const BUILD_CACHE_DIRECTORY: &str = "/var/lib/onlay/build-cache";
+/// User and group of the builder.
+pub const BUILDER_USER: u32 = 1000;
 
 /// State of a node as other tools read it from [`STATE_ANNOTATION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,6 +103,7 @@ async fn decide(
         settings.node_secrets_namespace,
         pull_secret::name(&config.spec.machine_config_pool.name)
     ));
+    let policy = ctx.layering_policies.get(&config.spec.machine_config_pool.name);
     let observed = Observed {
         config,
         pool: seen.pool.as_deref(),
@@ -114,6 +115,7 @@ async fn decide(
         images_in_use: images_in_use(ctx),
         node_entry: materials.node_entry(repository(&config.spec.rendered_image_push_spec)),
         node_secret: node_secret.as_deref(),
+        policy: policy.as_deref(),
         settings,
     };
     machine::decide(&observed, now)

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{Node, NodeStatus, NodeSystemInfo};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use onlay_api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
+    LayeringPolicy, MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild,
+    MachineOSConfig,
 };
 use serde::de::DeserializeOwned;
 
@@ -72,6 +73,8 @@ pub struct Context {
     pub os_configs: Mirror<MachineOSConfig>,
     /// All MachineOSBuilds.
     pub os_builds: Mirror<MachineOSBuild>,
+    /// All LayeringPolicies, named like their pools.
+    pub layering_policies: Mirror<LayeringPolicy>,
     /// All MachineConfigurations, of which one is read.
     pub configurations: Mirror<MachineConfiguration>,
 }
@@ -88,7 +91,8 @@ impl Context {
             nodes: cluster(&client, only_what_is_read, vec![rollout.clone(), policy.clone()]),
             node_states: cluster(&client, keep, vec![rollout.clone()]),
             os_configs: cluster(&client, keep, vec![build.clone(), rollout.clone()]),
-            os_builds: cluster(&client, keep, vec![build, rollout]),
+            os_builds: cluster(&client, keep, vec![build.clone(), rollout]),
+            layering_policies: cluster(&client, keep, vec![build]),
             configurations: cluster(&client, keep, vec![policy]),
             wakes,
             client,
@@ -105,6 +109,7 @@ impl Context {
         listed(&self.node_states).await;
         listed(&self.os_configs).await;
         listed(&self.os_builds).await;
+        listed(&self.layering_policies).await;
         listed(&self.configurations).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::structure::group;
+use crate::structure::{group, version};
 
 /// A digest that is well formed.
 pub const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -15,11 +15,12 @@ pub fn full(kind: &str, name: &str) -> Value {
         "MachineOSBuild" => os_build(),
         "MachineConfigNode" => node(name),
         "MachineConfiguration" => configuration(),
+        "LayeringPolicy" => (policy(), Value::Null),
         "MachineConfig" => (json!({"config": {"ignition": {"version": "3.5.0"}}}), Value::Null),
         other => panic!("no object of kind {other} is known: add one here"),
     };
     let mut object = json!({
-        "apiVersion": format!("{}/v1", group(kind)),
+        "apiVersion": format!("{}/{}", group(kind), version(kind)),
         "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
@@ -29,6 +30,20 @@ pub fn full(kind: &str, name: &str) -> Value {
         object.as_object_mut().unwrap().remove("status");
     }
     object
+}
+
+fn policy() -> Value {
+    json!({"build": {
+        "cache": {"type": "Volume", "persistentVolumeClaim": {"claimName": "build-cache"}, "sizeLimit": "20Gi"},
+        "resources": {"limits": {"cpu": 2, "memory": "4Gi"}, "requests": {"cpu": "500m", "ephemeral-storage": "10Gi"}},
+        "nodeSelector": {"example.com/builds": "yes"},
+        "tolerations": [
+            {"key": "example.com/builds", "operator": "Equal", "value": "only", "effect": "NoExecute", "tolerationSeconds": 60},
+        ],
+        "priorityClassName": "builds",
+        "timeoutSeconds": 3600,
+        "retries": 1,
+    }})
 }
 
 fn condition(type_: &str, status: &str) -> Value {

@@ -120,6 +120,8 @@ async fn an_agent_may_do_this_and_nothing_else() {
 #[case::delete_pools("delete", "machineconfiguration.openshift.io/machineconfigpools", "", false)]
 #[case::delete_rendered("delete", "machineconfiguration.openshift.io/machineconfigs", "", true)]
 #[case::delete_builds("delete", "machineconfiguration.openshift.io/machineosbuilds", "", true)]
+#[case::read_policies("watch", "onlay.dev/layeringpolicies", "", true)]
+#[case::write_policies("patch", "onlay.dev/layeringpolicies", "", false)]
 #[case::change_rights("create", "rbac.authorization.k8s.io/clusterrolebindings", "", false)]
 #[case::change_policies("delete", "admissionregistration.k8s.io/validatingadmissionpolicies", "", false)]
 #[tokio::test]

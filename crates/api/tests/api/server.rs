@@ -9,7 +9,7 @@ use onlay_testkit::{ApiServer, objects};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::structure::group;
+use crate::structure::{group, version};
 
 /// How long the API server may take to act on a new definition or policy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub async fn apply_definitions(client: &Client) {
 
 /// Access to the objects of one of our kinds as plain JSON.
 pub fn kind_api(client: &Client, kind: &str) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk(group(kind), onlay_api::names::VERSION, kind);
+    let gvk = GroupVersionKind::gvk(group(kind), version(kind), kind);
     Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk))
 }
 

@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use onlay_api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
+    LayeringPolicy, MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild,
+    MachineOSConfig,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -40,6 +41,8 @@ async fn what_is_written_through_a_type_is_read_back_whole() {
     let (stored, sent) = round_trip::<MachineOSBuild>(&full("MachineOSBuild", "typed")).await;
     assert_eq!(stored, sent);
     let (stored, sent) = round_trip::<MachineConfiguration>(&full("MachineConfiguration", "typed")).await;
+    assert_eq!(stored, sent);
+    let (stored, sent) = round_trip::<LayeringPolicy>(&full("LayeringPolicy", "typed")).await;
     assert_eq!(stored, sent);
     let mut pool = full("MachineConfigPool", "typed");
     pool["status"]["unavailableMachineCount"] = json!(0);

@@ -5,10 +5,48 @@
 
 use std::fmt;
 
+use onlay_api::layering_policy::{BuildPolicy, CacheType};
+
 /// Bytes that a cache holds at most where a policy does not say.
 pub const LIMIT: u64 = 20 << 30;
 /// Of a file system, the part in percent below which no cache is kept: the kubelet begins to evict pods there.
 const FREE_PERCENT: u64 = 10;
+
+/// The most bytes that a cache may hold; none if nothing shall be left for later builds.
+///
+/// # Errors
+/// Names the field, the value and the way out.
+pub fn limit(policy: &BuildPolicy) -> Result<Option<u64>, String> {
+    let cache = policy.cache.as_ref();
+    if cache.is_some_and(|cache| cache.type_ == CacheType::None) {
+        return Ok(None);
+    }
+    let Some(text) = cache.and_then(|cache| cache.size_limit.as_deref()) else { return Ok(Some(LIMIT)) };
+    bytes(text).map(Some).ok_or_else(|| {
+        format!(
+            "spec.build.cache.sizeLimit: {text:?} is no size; write a whole number with Ki, Mi, Gi or Ti, such as 20Gi"
+        )
+    })
+}
+
+/// Reads a size: a whole number of bytes, perhaps with a suffix.
+fn bytes(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, suffix) = text.split_at_checked(end)?;
+    let (base, power): (u64, u32) = match suffix {
+        "" => (1, 0),
+        "k" => (1000, 1),
+        "M" => (1000, 2),
+        "G" => (1000, 3),
+        "T" => (1000, 4),
+        "Ki" => (1024, 1),
+        "Mi" => (1024, 2),
+        "Gi" => (1024, 3),
+        "Ti" => (1024, 4),
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(base.pow(power)).filter(|bytes| *bytes > 0)
+}
 
 /// What is known of a cache when a build begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

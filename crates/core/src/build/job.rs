@@ -1,7 +1,8 @@
 //! The objects of one build: its ConfigMap and its Job.
 //!
 //! Source of the pod's shape: buildah builds without privileges when it may map users (SETUID and SETGID, no seccomp or
-//! AppArmor profile that forbids mounts in a user namespace) and when its storage is no overlay itself (an emptyDir).
+//! AppArmor profile that forbids mounts in a user namespace) and when its storage is no overlay itself (a directory of the
+//! node, a volume, an emptyDir).
 
 use std::collections::BTreeMap;
 
@@ -12,25 +13,27 @@ use k8s_openapi::api::batch::v1::{
 };
 use k8s_openapi::api::core::v1::{
     AppArmorProfile, Capabilities, ConfigMap, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar,
-    KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext, Volume, VolumeMount,
+    KeyToPath, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, SecretVolumeSource, SecurityContext,
+    Volume, VolumeMount,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use onlay_api::layering_policy::BuildPolicy;
 use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 
 use super::Settings;
 use super::spec::{CONFIGURATION_KEY, EXIT_DEFINITIVE, SPEC_KEY, Spec};
 
-/// How often a build is tried again after a failure that may not happen again.
+mod wishes;
+
+/// How often a build is tried again after a failure that may not happen again, where a policy does not say.
 pub const RETRIES: i32 = 3;
-/// Seconds after which a build is given up.
+/// Seconds after which a build is given up, where a policy does not say.
 const DEADLINE_SECONDS: i64 = 2 * 60 * 60;
 /// Seconds for which the Job of a build that ended is kept, for its log.
 const KEPT_SECONDS: i32 = 24 * 60 * 60;
 /// User and group of the builder.
-const BUILDER_USER: i64 = 1000;
+const BUILDER_USER: i64 = names::BUILDER_USER as i64;
 /// Longest name of a Job, which is the value of a label of its pods.
 const MAX_NAME: usize = 63;
 
@@ -58,6 +61,10 @@ pub struct Parts<'a> {
     pub pool: &'a str,
     /// Architecture of the pool's nodes, as Kubernetes names it.
     pub architecture: &'a str,
+    /// What people want of the pool's builds.
+    pub policy: &'a BuildPolicy,
+    /// The node where the last build of the pool ran, and left what the next one can use.
+    pub warm: Option<&'a str>,
     /// Settings of the controller.
     pub settings: &'a Settings,
 }
@@ -93,8 +100,8 @@ pub fn job(parts: &Parts<'_>) -> Job {
     let pod =
         ObjectMeta { labels: metadata.labels.clone(), annotations: metadata.annotations.clone(), ..Default::default() };
     let spec = JobSpec {
-        active_deadline_seconds: Some(DEADLINE_SECONDS),
-        backoff_limit: Some(RETRIES),
+        active_deadline_seconds: parts.policy.timeout_seconds.or(Some(DEADLINE_SECONDS)),
+        backoff_limit: parts.policy.retries.or(Some(RETRIES)),
         pod_failure_policy: Some(failure_policy()),
         template: PodTemplateSpec { metadata: Some(pod), spec: Some(pod_spec(parts)) },
         ttl_seconds_after_finished: Some(KEPT_SECONDS),
@@ -187,9 +194,15 @@ fn pod_spec(parts: &Parts<'_>) -> PodSpec {
         volumes.push(config_map_volume("registry-ca", name, Some(names::REGISTRY_CA_KEY)));
         mounts.push(mount("registry-ca", CA_DIRECTORY, true));
     }
-    let node = [("kubernetes.io/os", "linux"), ("kubernetes.io/arch", parts.architecture)];
+    if let Some(volume) = wishes::cache_volume(parts.policy) {
+        mounts.push(mount(&volume.name, CACHE_DIRECTORY, false));
+        volumes.push(volume);
+    }
     PodSpec {
-        node_selector: Some(node.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+        affinity: wishes::affinity(parts.policy, parts.warm),
+        node_selector: Some(wishes::node_selector(parts.policy, parts.architecture)),
+        tolerations: Some(parts.policy.tolerations.clone()).filter(|tolerations| !tolerations.is_empty()),
+        priority_class_name: parts.policy.priority_class_name.clone(),
         automount_service_account_token: Some(false),
         service_account_name: Some(names::BUILDER_ACCOUNT.to_owned()),
         enable_service_links: Some(false),
@@ -208,6 +221,8 @@ fn pod_security() -> PodSecurityContext {
         run_as_group: Some(BUILDER_USER),
         run_as_non_root: Some(true),
         fs_group: Some(BUILDER_USER),
+        // Else the kubelet would give every file in a volume of images another group and mode, each time.
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
         seccomp_profile: Some(SeccompProfile { type_: "Unconfined".to_owned(), localhost_profile: None }),
         app_armor_profile: Some(AppArmorProfile { type_: "Unconfined".to_owned(), localhost_profile: None }),
         ..PodSecurityContext::default()
@@ -216,14 +231,12 @@ fn pod_security() -> PodSecurityContext {
 
 fn container(parts: &Parts<'_>, mounts: Vec<VolumeMount>) -> Container {
     let variable = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
-    let requests = [("cpu", "100m"), ("memory", "256Mi")];
-    let requests = requests.map(|(name, value)| (name.to_owned(), Quantity(value.to_owned())));
     Container {
         name: CONTAINER.to_owned(),
         image: Some(parts.settings.builder_image.clone()),
         command: Some(vec!["onlayd".to_owned(), "build".to_owned()]),
         env: Some(vec![variable("HOME", format!("{WORK_DIRECTORY}/home"))]),
-        resources: Some(ResourceRequirements { requests: Some(requests.into()), ..ResourceRequirements::default() }),
+        resources: Some(wishes::resources(parts.policy)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(true),
             capabilities: Some(Capabilities {

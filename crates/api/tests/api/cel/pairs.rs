@@ -55,6 +55,7 @@ pub fn comparing() -> Vec<Comparison> {
     table.extend(builds());
     table.extend(generations());
     table.extend(synchronizers());
+    table.extend(policies());
     table
 }
 
@@ -106,6 +107,47 @@ fn builds() -> Vec<Comparison> {
         ),
         ("MachineOSBuild", "job is required when", [None, without_job, other_without_job]),
     ]
+}
+
+fn policies() -> Vec<Comparison> {
+    let set = |path: &'static str, value: Value| Some(vec![(path, value)]);
+    let (cache, selector) = ("spec.build.cache", "spec.build.nodeSelector");
+    let (toleration, request) = ("spec.build.tolerations[*]", "spec.build.resources.requests.cpu");
+    let pairs = [
+        (
+            "persistentVolumeClaim is required",
+            set(cache, json!({"type": "Volume"})),
+            set(cache, json!({"type": "Node"})),
+        ),
+        (
+            "sizeLimit is forbidden",
+            set(cache, json!({"type": "None", "sizeLimit": "1Gi"})),
+            set(cache, json!({"sizeLimit": "1Gi"})),
+        ),
+        ("a request must not be more", set(request, json!("2001m")), set(request, json!(2))),
+        ("the name of a label", set(selector, json!({"a b": "c"})), set(selector, json!({"example.com/a_b": ""}))),
+        (
+            "kubernetes.io/os and",
+            set(selector, json!({"kubernetes.io/arch": "amd64"})),
+            set(selector, json!({"kubernetes.io/hostname": "node-1"})),
+        ),
+        (
+            "operator must be Exists",
+            set(toleration, json!({"effect": "NoSchedule"})),
+            set(toleration, json!({"operator": "Exists"})),
+        ),
+        (
+            "value must be absent",
+            set(toleration, json!({"key": "a", "operator": "Exists", "value": "b"})),
+            set(toleration, json!({"key": "a", "value": "b"})),
+        ),
+        (
+            "tolerationSeconds must be absent",
+            set(toleration, json!({"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1})),
+            set(toleration, json!({"key": "a", "effect": "NoExecute", "tolerationSeconds": 1})),
+        ),
+    ];
+    pairs.into_iter().map(|(part, refused, accepted)| ("LayeringPolicy", part, [None, refused, accepted])).collect()
 }
 
 fn generations() -> Vec<Comparison> {

@@ -1,3 +1,4 @@
+use onlay_api::layering_policy::Cache;
 use rstest::rstest;
 
 use super::*;
@@ -23,6 +24,33 @@ fn seen() -> Seen {
 #[case::broken_and_in_use(Seen { suspect: true, alone: false, ..seen() }, Verdict::Avoid(Why::Suspect))]
 fn a_cache_is_used_emptied_or_left_alone(#[case] seen: Seen, #[case] expected: Verdict) {
     assert_eq!(judge(seen), expected);
+}
+
+fn policy(type_: CacheType, limit: Option<&str>) -> BuildPolicy {
+    let cache = Cache { type_, size_limit: limit.map(str::to_owned), ..Cache::default() };
+    BuildPolicy { cache: Some(cache), ..BuildPolicy::default() }
+}
+
+#[rstest]
+#[case::that_nobody_sets(BuildPolicy::default(), Some(20 * GIB))]
+#[case::on_nodes(policy(CacheType::Node, None), Some(20 * GIB))]
+#[case::of_a_volume(policy(CacheType::Volume, Some("5Gi")), Some(5 * GIB))]
+#[case::in_powers_of_ten(policy(CacheType::Node, Some("3G")), Some(3_000_000_000))]
+#[case::in_bytes(policy(CacheType::Node, Some("1048576")), Some(1 << 20))]
+#[case::of_no_cache(policy(CacheType::None, None), None)]
+fn the_limit_of_a_cache(#[case] policy: BuildPolicy, #[case] expected: Option<u64>) {
+    assert_eq!(limit(&policy), Ok(expected));
+}
+
+#[rstest]
+#[case::with_an_unknown_unit("10GB")]
+#[case::broken("1.5Gi")]
+#[case::zero("0")]
+#[case::without_a_number("Gi")]
+#[case::too_large("99999999999Ti")]
+fn a_limit_that_is_no_size_is_named(#[case] text: &str) {
+    let error = limit(&policy(CacheType::Node, Some(text))).unwrap_err();
+    assert!(error.starts_with(&format!("spec.build.cache.sizeLimit: {text:?} is no size; write")), "{error}");
 }
 
 #[rstest]

@@ -1,5 +1,6 @@
 use onlay_api::machine_os_build::{MachineOSBuildSpec, OSConfigReference, RenderedConfigReference};
 use rstest::rstest;
+use serde_json::json;
 
 use super::*;
 
@@ -30,6 +31,19 @@ fn spec() -> Spec {
     }
 }
 
+fn policy() -> BuildPolicy {
+    serde_json::from_value(json!({
+        "cache": {"type": "Volume", "persistentVolumeClaim": {"claimName": "build-cache"}},
+        "resources": {"limits": {"cpu": 2}, "requests": {"memory": "1Gi"}},
+        "nodeSelector": {"example.com/builds": "yes", "kubernetes.io/arch": "of no effect"},
+        "tolerations": [{"key": "example.com/builds", "operator": "Exists"}],
+        "priorityClassName": "builds",
+        "timeoutSeconds": 600,
+        "retries": 0,
+    }))
+    .unwrap()
+}
+
 fn settings() -> Settings {
     Settings {
         namespace: "openshift-machine-config-operator".to_owned(),
@@ -39,20 +53,54 @@ fn settings() -> Settings {
     }
 }
 
+/// The Job of a build with this policy, the builds before it having run on `node-1`.
+fn job_with(policy: &BuildPolicy) -> Job {
+    let (build, spec, settings) = (build(), spec(), settings());
+    let (pool, architecture) = ("worker-automount", "amd64");
+    let warm = Some("node-1");
+    job(&Parts { build: &build, spec: &spec, pool, architecture, policy, warm, settings: &settings })
+}
+
+fn pod_with(policy: &BuildPolicy) -> PodSpec {
+    job_with(policy).spec.unwrap().template.spec.unwrap()
+}
+
 #[test]
 fn the_objects_of_a_build() {
-    let (build, spec, settings) = (build(), spec(), settings());
+    let (build, spec, settings, policy) = (build(), spec(), settings(), BuildPolicy::default());
+    let (pool, architecture) = ("worker-automount", "amd64");
     let parts =
-        Parts { build: &build, spec: &spec, pool: "worker-automount", architecture: "amd64", settings: &settings };
+        Parts { build: &build, spec: &spec, pool, architecture, policy: &policy, warm: None, settings: &settings };
     insta::assert_json_snapshot!("job", job(&parts));
     insta::assert_json_snapshot!("config-map", config_map(&parts, vec![1, 2, 3]).unwrap());
 }
 
 #[test]
+fn the_job_is_as_the_policy_says() {
+    insta::assert_json_snapshot!("job-with-policy", job_with(&policy()));
+}
+
+#[test]
+fn a_build_goes_where_the_one_before_has_left_something() {
+    let affinity = pod_with(&BuildPolicy::default()).affinity.unwrap().node_affinity.unwrap();
+    assert_eq!(affinity.required_during_scheduling_ignored_during_execution, None);
+    let preferred = affinity.preferred_during_scheduling_ignored_during_execution.unwrap();
+    let fields = preferred[0].preference.match_fields.clone().unwrap();
+    assert_eq!((fields[0].key.as_str(), fields[0].values.clone()), ("metadata.name", Some(vec!["node-1".to_owned()])));
+    assert_eq!(pod_with(&policy()).affinity, None, "a volume goes with the pod");
+}
+
+#[test]
+fn a_build_that_keeps_nothing_has_no_cache() {
+    let policy: BuildPolicy = serde_json::from_value(json!({"cache": {"type": "None"}})).unwrap();
+    let pod = pod_with(&policy);
+    assert!(pod.volumes.unwrap().iter().all(|volume| volume.name != "cache"));
+    assert_eq!(pod.affinity, None);
+}
+
+#[test]
 fn the_pod_is_not_privileged_and_holds_no_token() {
-    let (build, spec, settings) = (build(), spec(), Settings { registry_ca: None, ..settings() });
-    let parts = Parts { build: &build, spec: &spec, pool: "a", architecture: "amd64", settings: &settings };
-    let pod = job(&parts).spec.unwrap().template.spec.unwrap();
+    let pod = pod_with(&BuildPolicy::default());
     assert_eq!(pod.automount_service_account_token, Some(false));
     assert_eq!((pod.host_network, pod.host_pid, pod.host_ipc), (None, None, None));
     let security = pod.containers[0].security_context.clone().unwrap();
@@ -60,7 +108,10 @@ fn the_pod_is_not_privileged_and_holds_no_token() {
     let capabilities = security.capabilities.unwrap();
     assert_eq!(capabilities.drop, Some(vec!["ALL".to_owned()]));
     assert_eq!(capabilities.add, Some(vec!["SETUID".to_owned(), "SETGID".to_owned()]));
-    assert!(pod.volumes.unwrap().iter().all(|volume| volume.host_path.is_none()));
+    let volumes = pod.volumes.unwrap();
+    let of_the_node: Vec<&str> =
+        volumes.iter().filter_map(|volume| Some(volume.host_path.as_ref()?.path.as_str())).collect();
+    assert_eq!(of_the_node, ["/var/lib/onlay/build-cache"]);
 }
 
 #[rstest]

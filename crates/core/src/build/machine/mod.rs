@@ -16,11 +16,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use onlay_api::conditions::BuildConditionType;
 use onlay_api::machine_os_build::MachineOSBuild;
+use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 pub use decision::{Action, Decision, Event, Object};
@@ -48,8 +47,16 @@ pub fn has_failed(build: &MachineOSBuild) -> bool {
 }
 
 /// Whether a person asks to build once more.
-pub fn rebuild_is_asked(config: &onlay_api::machine_os_config::MachineOSConfig) -> bool {
+pub fn rebuild_is_asked(config: &MachineOSConfig) -> bool {
     config.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REBUILD_ANNOTATION))
+}
+
+/// When a person last asked to build once more.
+fn rebuilt(config: &MachineOSConfig, now: Timestamp) -> Option<String> {
+    if rebuild_is_asked(config) {
+        return Some(now.to_string());
+    }
+    config.metadata.annotations.as_ref()?.get(names::REBUILT_ANNOTATION).cloned()
 }
 
 /// The next step of a MachineOSConfig.
@@ -153,7 +160,7 @@ fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
 /// Goes on with a build that has not ended.
 fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
     if rebuild_is_asked(observed.config) {
-        decision.act(Action::Annotate(BTreeMap::from([(names::REBUILD_ANNOTATION, None)])));
+        decision.act(Action::Annotate(start::rebuild_begins(now)));
     }
     if let Some(failure) = &target.refusal {
         return fail(observed, target, build, failure, now, decision);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use onlay_api::layering_policy::LayeringPolicy;
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
@@ -36,6 +37,8 @@ pub struct Observed<'a> {
     pub node_entry: Option<RegistryEntry>,
     /// The secret that was derived for the nodes.
     pub node_secret: Option<&'a Secret>,
+    /// What people want of the pool's builds, if they have said anything.
+    pub policy: Option<&'a LayeringPolicy>,
     /// Settings of the controller.
     pub settings: &'a Settings,
 }

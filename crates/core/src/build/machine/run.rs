@@ -50,12 +50,14 @@ pub(super) fn of(build: &Build<'_>, now: Timestamp) -> Run {
         return match last_word(build) {
             Some(Outcome::Failed(failure)) => Run::Failed(failure),
             _ if is_recent(ended, now) => Run::Ending,
-            _ => Run::Failed(without_word(ended, build)),
+            _ => Run::Failed(without_word(job, ended, build)),
         };
     }
     match newest(build) {
         Some(pod) => of_pod(pod, build.progress.as_deref(), attempts(job, build)),
-        None => Run::Waiting("the Job has no pod yet".to_owned()),
+        None => Run::Waiting(
+            "the Job has no pod yet; if that stays, `kubectl describe` says why it cannot make one".to_owned(),
+        ),
     }
 }
 
@@ -117,7 +119,8 @@ fn attempts(job: &Job, build: &Build<'_>) -> String {
         Some(Outcome::Failed(failure)) => format!("; the last one failed: {}", failure.describe()),
         _ => String::new(),
     };
-    format!(" (try {} of {}{before})", failed + 1, RETRIES + 1)
+    let retries = job.spec.as_ref().and_then(|spec| spec.backoff_limit).unwrap_or(RETRIES);
+    format!(" (try {} of {}{before})", failed + 1, retries + 1)
 }
 
 fn of_pod(pod: &Pod, progress: Option<&str>, attempts: String) -> Run {
@@ -147,7 +150,7 @@ fn obstacle(pod: &Pod) -> String {
 }
 
 /// The failure of a Job whose pod has left no word.
-fn without_word(ended: &JobCondition, build: &Build<'_>) -> Failure {
+fn without_word(job: &Job, ended: &JobCondition, build: &Build<'_>) -> Failure {
     let reason = ended.reason.as_deref().unwrap_or("Failed");
     let said = ended.message.as_deref().unwrap_or_default();
     let code = newest(build).and_then(state).and_then(|state| state.terminated.as_ref());
@@ -156,5 +159,13 @@ fn without_word(ended: &JobCondition, build: &Build<'_>) -> Failure {
         None => format!("; its last pod ended with exit code {}", terminated.exit_code),
     });
     let cause = if reason == "DeadlineExceeded" { Cause::MachineFailed } else { Cause::BuilderFailed };
-    Failure::new(cause, format!("the Job ended with {reason}: {said}{}", code.unwrap_or_default()))
+    let way_out = match (reason, job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds)) {
+        ("DeadlineExceeded", Some(seconds)) => {
+            format!(
+                "; it may take {seconds} s, which spec.build.timeoutSeconds of the pool's LayeringPolicy can change"
+            )
+        }
+        _ => String::new(),
+    };
+    Failure::new(cause, format!("the Job ended with {reason}: {said}{}{way_out}", code.unwrap_or_default()))
 }

@@ -16,8 +16,9 @@ use super::decision::{Action, Decision, Object};
 use super::observed::{Build, Observed};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
-use super::{CREDENTIALS_ANNOTATION, POLL, rebuild_is_asked, serve};
+use super::{CREDENTIALS_ANNOTATION, POLL, newest_of, rebuild_is_asked, rebuilt, serve};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
+use crate::build::cache;
 use crate::build::inputs::repository;
 use crate::build::job::{self, Parts};
 use crate::build::spec::{Cause, Failure, Spec};
@@ -42,12 +43,28 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
     decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials))));
     let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
     if rebuild_is_asked(observed.config) {
-        annotations.insert(names::REBUILD_ANNOTATION, None);
+        annotations.extend(rebuild_begins(now));
     }
     decision.act(Action::Annotate(annotations));
     let note = format!("{} builds {} on {}", target.name, target.rendered, target.base);
     decision.tell(Object::Config, "BuildStarted", note);
     serve::building(observed, target, "the build begins", now, decision);
+}
+
+/// What is noted when a person's wish to build once more is fulfilled.
+pub(super) fn rebuild_begins(now: Timestamp) -> BTreeMap<&'static str, Option<String>> {
+    BTreeMap::from([(names::REBUILD_ANNOTATION, None), (names::REBUILT_ANNOTATION, Some(now.to_string()))])
+}
+
+/// The node where the last build ran that made an image, as long as its pod is known.
+fn warm<'a>(observed: &Observed<'a>) -> Option<&'a str> {
+    let made = observed.builds.iter().filter_map(|build| {
+        let status = build.build.status.as_ref()?;
+        status.digested_image_push_spec.as_ref()?;
+        let pod = newest_of(build.pods.iter().copied())?;
+        Some((status.build_end, pod.spec.as_ref()?.node_name.as_deref()?))
+    });
+    made.max_by_key(|(ended, _)| *ended).map(|(_, node)| node)
 }
 
 /// The image that is served already for this very target, although its build was deleted.
@@ -117,6 +134,16 @@ pub(super) fn job(
         return decision.look_again(now + POLL);
     }
     let config = &observed.config.spec;
+    let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+    let cache_limit = match cache::limit(&policy) {
+        Ok(limit) => limit,
+        Err(why) => {
+            let message = format!("LayeringPolicy {}: {why}", config.machine_config_pool.name);
+            let obstacle = Obstacle::new(ConditionStatus::False, "PolicyUnusable", message);
+            serve::wait(observed, &obstacle, Some(target), now, decision);
+            return decision.look_again(now + POLL);
+        }
+    };
     let push_secret = &config.rendered_image_push_secret;
     let spec = Spec {
         build: build.name().to_owned(),
@@ -126,14 +153,16 @@ pub(super) fn job(
         containerfile: target.containerfile.map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
-        rebuilt: None,
-        cache_limit: None,
+        rebuilt: rebuilt(observed.config, now),
+        cache_limit,
     };
     let parts = Parts {
         build: build.build,
         spec: &spec,
         pool: &config.machine_config_pool.name,
         architecture: observed.architecture,
+        policy: &policy,
+        warm: warm(observed),
         settings: observed.settings,
     };
     match config_map(&parts, target.spec) {

@@ -1,3 +1,4 @@
 mod laws;
+mod policies;
 mod stories;
 mod world;

@@ -322,6 +322,7 @@ fn a_person_may_ask_to_build_once_more() {
     world.settle();
     assert_ne!(world.only_build().metadata.uid, first);
     assert_eq!(world.annotation(names::REBUILD_ANNOTATION), None);
+    assert_eq!(world.asked().rebuilt.as_deref(), world.annotation(names::REBUILT_ANNOTATION));
     assert_eq!(world.served(), (Some(IMAGE), Some("rendered-worker-1")), "until the new one is there");
     world.succeed(OTHER_IMAGE);
     assert_eq!(world.served().0, Some(OTHER_IMAGE));

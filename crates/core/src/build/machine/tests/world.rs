@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, OSConfigConditionType, find};
+use onlay_api::layering_policy::LayeringPolicy;
 use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::machine_config_pool::MachineConfigPool;
 use onlay_api::machine_os_build::MachineOSBuild;
@@ -21,7 +22,7 @@ use serde_json::json;
 use super::super::*;
 use crate::build::Settings;
 use crate::build::pull_secret::{Hidden, RegistryEntry};
-use crate::build::spec::{Failure, Outcome};
+use crate::build::spec::{Failure, Outcome, SPEC_KEY, Spec};
 
 pub(super) const IMAGE: &str = "registry.example.com/os/image@sha256:11";
 const BASE: &str = "registry.example.com/os/base@sha256:aa";
@@ -42,6 +43,7 @@ pub(super) struct World {
     pub(super) progress: Option<String>,
     pub(super) images_in_use: BTreeSet<String>,
     pub(super) events: Vec<Event>,
+    pub(super) policy: Option<LayeringPolicy>,
     pub(super) settings: Settings,
     uids: u32,
 }
@@ -103,6 +105,7 @@ impl World {
             progress: None,
             images_in_use: BTreeSet::new(),
             events: Vec::new(),
+            policy: None,
             settings: Settings {
                 namespace: "onlay".to_owned(),
                 node_secrets_namespace: "onlay-node-secrets".to_owned(),
@@ -145,6 +148,7 @@ impl World {
             images_in_use: self.images_in_use.clone(),
             node_entry: Some(node_entry),
             node_secret: self.node_secret.as_ref(),
+            policy: self.policy.as_ref(),
             settings: &self.settings,
         };
         let decision = decide(&observed, self.now);
@@ -260,12 +264,21 @@ impl World {
     }
 
     pub(super) fn end_job(&mut self, condition: &str, failed: i32) {
+        self.end_jobs(condition, failed, "BackoffLimitExceeded");
+    }
+
+    /// The Jobs fail for this reason.
+    pub(super) fn end_job_for(&mut self, reason: &str) {
+        self.end_jobs("Failed", 0, reason);
+    }
+
+    fn end_jobs(&mut self, condition: &str, failed: i32, reason: &str) {
         let now = Time(self.now);
         for job in self.jobs.values_mut() {
             let condition = JobCondition {
                 type_: condition.to_owned(),
                 status: "True".to_owned(),
-                reason: Some("BackoffLimitExceeded".to_owned()),
+                reason: Some(reason.to_owned()),
                 last_transition_time: Some(now.clone()),
                 ..JobCondition::default()
             };
@@ -291,6 +304,12 @@ impl World {
     }
 
     // What people see.
+
+    /// What the one build that goes on is asked to do.
+    pub(super) fn asked(&self) -> Spec {
+        let config_map = self.config_maps.values().next().expect("the ConfigMap of a build");
+        serde_json::from_str(&config_map.data.as_ref().unwrap()[SPEC_KEY]).unwrap()
+    }
 
     pub(super) fn only_build(&self) -> &MachineOSBuild {
         assert_eq!(self.builds.len(), 1, "{:?}", self.builds.keys());

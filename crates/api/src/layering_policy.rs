@@ -1,0 +1,122 @@
+//! LayeringPolicy: what people want of a pool's builds that the compatible kinds have no field for.
+//!
+//! One object is read for each pool, the one with the pool's name; every field may be absent.
+
+mod schema;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// API version of the kind.
+pub const VERSION: &str = "v1alpha1";
+
+/// What people want of a pool's builds.
+#[derive(CustomResource, Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "onlay.dev",
+    version = "v1alpha1",
+    kind = "LayeringPolicy",
+    plural = "layeringpolicies",
+    shortname = "lp",
+    derive = "PartialEq",
+    derive = "Default",
+    schema = "disabled",
+    doc = "What people want of the builds of the pool of the same name."
+)]
+#[serde(rename_all = "camelCase")]
+pub struct LayeringPolicySpec {
+    /// How the pool's images are built. A change counts from the next build on, and makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildPolicy>,
+}
+
+/// How images are built.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildPolicy {
+    /// What a build leaves for later ones; on the node where it runs if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// What the pod of a build requests and may use; 100m of CPU and 256Mi of memory are requested if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Labels of the nodes on which builds may run, besides being Linux nodes of the pool's architecture.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::node_selector")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes on which builds may run all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::tolerations")]
+    pub tolerations: Vec<Toleration>,
+    /// Name of the PriorityClass of the pods of builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::object_name")]
+    pub priority_class_name: Option<String>,
+    /// Seconds after which a build is given up, all its tries together; 7200 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 86400))]
+    pub timeout_seconds: Option<i64>,
+    /// How often a build is tried again after a failure that may not happen again; 3 times if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: Option<i32>,
+}
+
+/// What a build leaves for later ones.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::cache_rules()))]
+pub struct Cache {
+    /// Where it is left.
+    #[serde(default, rename = "type")]
+    #[schemars(extend("x-server-default" = "Node"))]
+    pub type_: CacheType,
+    /// The volume, if the type is Volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<Claim>,
+    /// Bytes that may be left, such as 20Gi, which is what counts if absent. A build that finds more begins with nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::size")]
+    pub size_limit: Option<String>,
+}
+
+/// Where a build leaves something for later ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum CacheType {
+    /// On the node where it runs; builds of all pools share it.
+    #[default]
+    Node,
+    /// In a volume.
+    Volume,
+    /// Nowhere.
+    None,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// Name of a PersistentVolumeClaim in the namespace of builds.
+    #[schemars(schema_with = "schema::object_name")]
+    pub claim_name: String,
+}
+
+/// What a pod requests and may use.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::resource_rules()))]
+pub struct Resources {
+    /// What it may use at most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::quantities")]
+    pub limits: BTreeMap<String, IntOrString>,
+    /// What a node must have left for it; the limits if absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::quantities")]
+    pub requests: BTreeMap<String, IntOrString>,
+}
