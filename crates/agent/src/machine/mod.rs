@@ -10,13 +10,13 @@ mod tests;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use onlay_api::Permit;
+use onlay_api::{Permit, names};
 use onlay_core::node::{Boot, Journal, Observed, Target};
 use onlay_host::command::{self, Run};
 use onlay_host::converge::Problem;
 use onlay_host::os::{self, Backend, Deployment};
 use onlay_host::record::Record;
-use onlay_host::root::{self, Root};
+use onlay_host::root::{self, Access, Root};
 use onlay_host::state::{self, Adopted, Confirmed, Document, GuardReport, Lock, State, SweepError};
 use onlay_host::{content, converge, disk};
 use serde::{Deserialize, Serialize};
@@ -242,6 +242,12 @@ impl Machine {
     /// Writes the journal.
     pub fn write_journal(&self, journal: &Journal) -> Result<(), Error> {
         Ok(self.state.save(&JournalFile(journal.clone()))?)
+    }
+
+    /// Makes the directory in which builds leave things for later ones; nobody but them can look into it.
+    pub fn make_build_cache(&self) -> Result<(), Error> {
+        let access = Access { mode: 0o700, uid: names::BUILDER_USER, gid: names::BUILDER_USER };
+        Ok(self.root.make_directory(Utf8Path::new(names::BUILD_CACHE_DIRECTORY), access)?)
     }
 
     /// The credentials that the machine's kubelet has.

@@ -3,6 +3,8 @@
 mod live;
 mod world;
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
 use jiff::Timestamp;
 use onlay_api::{Needs, Permit};
 use onlay_core::node::{Decision, Step, Trouble, Wait};
@@ -27,6 +29,22 @@ fn the_first_look_changes_nothing_and_remembers_the_image() {
     assert_eq!(sight.observed.running, None);
     assert_eq!((world.etc(), world.boot_count()), (before, 1));
     assert!(world.read("var/lib/onlay/adopted.json").unwrap().contains(BASE));
+}
+
+#[test]
+fn builds_have_a_directory_of_their_own_whoever_made_it() {
+    let world = World::new();
+    let directory = world.path("var/lib/onlay/build-cache");
+    for made in [false, true] {
+        if made {
+            // As the kubelet makes it where no agent has been.
+            std::os::unix::fs::chown(&directory, Some(0), Some(0)).unwrap();
+            std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        world.agent().make_build_cache().unwrap();
+        let metadata = std::fs::metadata(&directory).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (1000, 1000, 0o700));
+    }
 }
 
 #[test]
