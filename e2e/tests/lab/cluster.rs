@@ -65,7 +65,7 @@ impl Cluster {
 
     async fn clean_up(&self) -> Result<(), TimedOut> {
         self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
-        self.kubectl(&["delete", "machineconfigurations.operator.openshift.io", "--all"]).await;
+        self.kubectl(&["delete", "machineconfigurations.operator.openshift.io,layeringpolicies", "--all"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
             self.leave_custom_pools(node).await;
@@ -94,6 +94,13 @@ impl Cluster {
             if label != "node-role.kubernetes.io/worker" {
                 self.label(node, &format!("{label}-")).await;
             }
+        }
+    }
+
+    /// Takes away what builds have left on the nodes.
+    pub async fn empty_build_caches(&self) {
+        for node in WORKERS {
+            self.on_node(node, "find /var/lib/onlay/build-cache -mindepth 1 -delete").await;
         }
     }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod builds;
 mod changes;
 mod clean_up;
 mod cluster;
