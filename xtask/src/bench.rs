@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures of onlay, and how each was measured.
 
+mod builds;
 mod lab;
 mod render;
 
@@ -18,6 +19,8 @@ enum Figures {
     Lab,
     /// Rendering and Butane: no lab
     Render,
+    /// Builds, beside the plain way: time, bytes written and pushed
+    Builds,
 }
 
 /// A row of the table.
@@ -33,11 +36,14 @@ type Measured<T> = Result<T, Box<dyn std::error::Error>>;
 /// `cargo xtask bench`
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut figures = Vec::new();
-    if !matches!(arguments.figures, Some(Figures::Lab)) {
+    if matches!(arguments.figures, None | Some(Figures::Render)) {
         figures.extend(render::measure()?);
     }
-    if !matches!(arguments.figures, Some(Figures::Render)) {
+    if matches!(arguments.figures, None | Some(Figures::Lab)) {
         figures.extend(lab::measure()?);
+    }
+    if matches!(arguments.figures, None | Some(Figures::Builds)) {
+        figures.extend(builds::measure()?);
     }
     println!("\n{:42} {:>12}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
     for Figure { what, value, goal, how } in figures {

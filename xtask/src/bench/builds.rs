@@ -1,0 +1,239 @@
+//! `cargo xtask bench builds`: how long builds take and what they write, beside the plain way on the same node.
+//!
+//! The plain way is the generated Containerfile in one pod with the same rights: `buildah bud` with vfs and nothing kept,
+//! then a push. Both push into repositories of their own, which begin empty.
+
+mod plain;
+
+use super::{Figure, Measured};
+use crate::Outcome;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use onlay_api::MachineOSConfig;
+use onlay_testkit::lab::Options;
+use onlay_testkit::programs::Profile;
+use onlay_testkit::registry::DAEMON;
+use onlay_testkit::{Kubectl, Lab, Progress, install, wait};
+use serde_json::json;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The pool that is built for.
+const POOL: &str = "bench";
+const NAMESPACE: &str = "openshift-machine-config-operator";
+/// The node that everything is built on, so that both ways use one disk.
+const NODE: &str = "worker-0";
+/// How long a build may take.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// What the user's Containerfile does first.
+const PACKAGE: &str = "RUN apt-get update && apt-get install -y --no-install-recommends tree && apt-get clean && \
+                       rm -rf /var/lib/apt/lists/*";
+const START: &str = "from the builder's first line to the digest, by the times of the pod's log";
+const WRITTEN: &str = "sectors written by the machine's disks in the meantime, after sync, all of the machine";
+const PUSHED: &str = "growth of the registry's blobs";
+
+/// What one build took.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    seconds: f64,
+    written: f64,
+    pushed: f64,
+}
+
+/// A state that builds begin in, and what is promised for it: times faster, times less written.
+struct Case {
+    name: &'static str,
+    faster: &'static str,
+    less: &'static str,
+    containerfile: String,
+    rebuild: bool,
+}
+
+fn cases() -> [Case; 3] {
+    let text = |last: &str| format!("FROM configs AS final\n{PACKAGE}\nRUN echo {last} > /usr/share/onlay-bench\n");
+    [
+        Case { name: "first build", faster: ">= 1.2 x", less: ">= 2 x", containerfile: text("a"), rebuild: false },
+        Case { name: "base cached", faster: ">= 2.5 x", less: ">= 10 x", containerfile: text("a"), rebuild: true },
+        Case { name: "last line changed", faster: ">= 5 x", less: ">= 10 x", containerfile: text("b"), rebuild: false },
+    ]
+}
+
+/// The figures, in the lab that runs or in a new one.
+pub fn measure() -> Measured<Vec<Figure>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(figures())
+}
+
+async fn figures() -> Measured<Vec<Figure>> {
+    let progress = Progress::stderr();
+    let options = Options { profile: Profile::Release, ..Options::from_environment()? };
+    let lab = Lab::up_with(&options, &progress).await?;
+    install::onlay(&lab, &progress).await?;
+    install::example_secrets(&lab).await?;
+    prepare(&lab).await?;
+    let mut figures = Vec::new();
+    for case in cases() {
+        progress.say(format!("building: {}", case.name));
+        let ours = meter(&lab, async || ours(&lab, &case).await).await?;
+        progress.say(format!("building the plain way: {}", case.name));
+        let plain = meter(&lab, async || plain::build(&lab, &case.containerfile).await).await?;
+        figures.extend(compared(&case, ours, plain));
+    }
+    figures.push(again(&lab).await?);
+    lab.kubectl()?.run(&["delete", "machineosconfig,machineconfigpool,layeringpolicy", POOL]).await?;
+    Ok(figures)
+}
+
+/// A pool whose builds run on one node, where no build has left anything.
+async fn prepare(lab: &Lab) -> Outcome {
+    let kubectl = lab.kubectl()?;
+    kubectl.run(&["delete", "machineosconfig,layeringpolicy", POOL, "--ignore-not-found"]).await?;
+    lab.node(NODE)?.exec(&["find", "/var/lib/onlay/build-cache", "-mindepth", "1", "-delete"]).await?;
+    let pool = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": POOL},
+        "spec": {
+            "machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": POOL}},
+            "nodeSelector": {"matchLabels": {format!("node-role.kubernetes.io/{POOL}"): ""}},
+        },
+    });
+    let policy = json!({
+        "apiVersion": "onlay.dev/v1alpha1", "kind": "LayeringPolicy", "metadata": {"name": POOL},
+        "spec": {"build": {"nodeSelector": {"kubernetes.io/hostname": NODE}}},
+    });
+    kubectl.apply(&pool.to_string()).await?;
+    kubectl.apply(&policy.to_string()).await?;
+    Ok(())
+}
+
+/// Where images are pushed; new in every run, so that the first push finds nothing.
+fn repository(way: &str) -> String {
+    format!("10.223.0.1:5000/os/bench-{way}-{}", std::process::id())
+}
+
+async fn apply(kubectl: &Kubectl, containerfile: &str) -> Outcome {
+    let object = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": POOL},
+        "spec": {
+            "machineConfigPool": {"name": POOL},
+            "containerFile": [{"content": containerfile}],
+            "imageBuilder": {"imageBuilderType": "Job"},
+            "baseImagePullSecret": {"name": "pull-and-push-secret"},
+            "renderedImagePushSecret": {"name": "push-secret"},
+            "renderedImagePushSpec": format!("{}:latest", repository("onlay")),
+        },
+    });
+    kubectl.apply(&object.to_string()).await?;
+    Ok(())
+}
+
+/// Builds by onlay, and gives the seconds that the builder took.
+async fn ours(lab: &Lab, case: &Case) -> Measured<f64> {
+    let kubectl = lab.kubectl()?;
+    let before = newest_pod(lab).await?.map(|pod| pod.name_any());
+    apply(&kubectl, &case.containerfile).await?;
+    if case.rebuild {
+        kubectl.run(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await?;
+    }
+    let pod = wait::until("a new pod to have built", PATIENCE, async || {
+        let pod = newest_pod(lab).await?.filter(|pod| Some(pod.name_any()) != before);
+        Ok::<_, kube::Error>(pod.filter(|pod| phase(pod) == "Succeeded"))
+    })
+    .await?;
+    ready(lab).await?;
+    plain::seconds(&kubectl, &pod.name_any(), "onlay: building ", "onlay: pushed ").await
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+/// The newest pod of a build of the pool.
+async fn newest_pod(lab: &Lab) -> Result<Option<Pod>, kube::Error> {
+    let client = lab.client().await.map_err(|error| kube::Error::Service(error.into()))?;
+    let of_pool = format!("machineconfiguration.openshift.io/target-machine-config-pool={POOL}");
+    let pods = Api::<Pod>::namespaced(client, NAMESPACE).list(&ListParams::default().labels(&of_pool)).await?;
+    Ok(pods.into_iter().max_by_key(|pod| pod.creation_timestamp().map(|time| time.0)))
+}
+
+/// Waits until the image of the MachineOSConfig as it is now is there, and gives it.
+async fn ready(lab: &Lab) -> Measured<String> {
+    let configs = Api::<MachineOSConfig>::all(lab.client().await?);
+    let image = wait::until("the image to be ready", PATIENCE, async || {
+        let config = configs.get(POOL).await?;
+        let status = config.status.unwrap_or_default();
+        let is_ready = status.conditions.iter().any(|known| known.type_ == "ImageReady" && known.reason == "Built");
+        let is_new = status.observed_generation == config.metadata.generation;
+        Ok::<_, kube::Error>(status.current_image_pull_spec.filter(|_| is_ready && is_new))
+    });
+    Ok(image.await?)
+}
+
+/// Goes back to the inputs of the first build: no pod, and the image at once.
+async fn again(lab: &Lab) -> Measured<Figure> {
+    let [_, first, _] = cases();
+    let before = newest_pod(lab).await?.map(|pod| pod.name_any());
+    let start = Instant::now();
+    apply(&lab.kubectl()?, &first.containerfile).await?;
+    ready(lab).await?;
+    let taken = start.elapsed().as_secs_f64();
+    if newest_pod(lab).await?.map(|pod| pod.name_any()) != before {
+        return Err("going back to earlier inputs has made a pod".into());
+    }
+    Ok(super::seconds("build, equal inputs", taken, "<= 1 s", "kubectl apply to ImageReady, and no pod was made"))
+}
+
+/// Measures what is written and pushed while something builds.
+async fn meter(lab: &Lab, build: impl AsyncFnOnce() -> Measured<f64>) -> Measured<Taken> {
+    let (written, pushed) = (sectors()?, stored(lab)?);
+    let seconds = build().await?;
+    Ok(Taken { seconds, written: (sectors()? - written) / 2.0, pushed: stored(lab)? - pushed })
+}
+
+/// Sectors of 512 bytes that the disks have written since the machine began, all that is in memory among them.
+fn sectors() -> Measured<f64> {
+    crate::run::pass(&mut Command::new("sync"))?;
+    let text = std::fs::read_to_string("/proc/diskstats")?;
+    let of_disks = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let whole = |name: &str| std::path::Path::new("/sys/block").join(name).join("device").exists();
+    Ok(of_disks
+        .filter(|words| words.len() > 9 && whole(words[2]))
+        .filter_map(|words| words[9].parse::<f64>().ok())
+        .sum())
+}
+
+/// KiB that the registry holds.
+fn stored(lab: &Lab) -> Measured<f64> {
+    let data = lab.layout().service(DAEMON).join("data");
+    let text =
+        crate::run::read(Command::new("du").args(["--summarize", "--apparent-size", "--block-size=1024"]).arg(data))?;
+    let number = text.split_whitespace().next().unwrap_or_default();
+    number.parse().map_err(|_| format!("`du` answered {text:?}, not a number").into())
+}
+
+/// The rows of one case.
+fn compared(case: &Case, ours: Taken, plain: Taken) -> Vec<Figure> {
+    let name = case.name;
+    let row = |what: String, value: String, goal, how| Figure { what, value, goal, how };
+    let times = |plain: f64, ours: f64| format!("{:.1} x", plain / ours.max(f64::MIN_POSITIVE));
+    vec![
+        super::seconds(format!("{name}, plain"), plain.seconds, "-", START),
+        super::seconds(format!("{name}, onlay"), ours.seconds, "-", START),
+        row(format!("{name}, faster"), times(plain.seconds, ours.seconds), case.faster, "the ratio of both"),
+        super::mebibytes(format!("{name}, written, plain"), plain.written, "-", WRITTEN),
+        super::mebibytes(format!("{name}, written, onlay"), ours.written, "-", WRITTEN),
+        row(format!("{name}, less written"), times(plain.written, ours.written), case.less, "the ratio of both"),
+        super::mebibytes(format!("{name}, pushed, plain"), plain.pushed, "-", PUSHED),
+        super::mebibytes(format!("{name}, pushed, onlay"), ours.pushed, "-", PUSHED),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_can_be_measured() {
+        let before = sectors().unwrap();
+        assert!(before > 0.0 && sectors().unwrap() >= before);
+    }
+}
