@@ -105,7 +105,7 @@ async fn the_guide_in_the_older_version_builds_and_is_read_in_both() {
 async fn what_cannot_work_is_refused_when_it_is_applied() {
     let cluster = Cluster::fresh().await;
     let ignition = json!({"config": {"ignition": {"version": "2.2.0"}}});
-    let long = GUIDE.replace("            true", &"#".repeat(5000));
+    let long = GUIDE.replace("            true", &format!("            true {}", "#".repeat(5000)));
     for (object, words) in [
         (layered("test", "FROM configs AS final\nRUM echo\n").to_string(), "line 2: `RUM echo`"),
         (machine_config("60-worker-bad", "worker", ignition).to_string(), "ignition.version"),
