@@ -18,6 +18,9 @@ use crate::report::say;
 use crate::rootfs::Rootfs;
 use crate::store::Store;
 
+/// File in a storage whose driver was found to work.
+const WORKS: &str = "onlay-works";
+
 /// buildah with its storage.
 #[derive(Debug)]
 pub struct Buildah {
@@ -83,16 +86,14 @@ impl Buildah {
             digest: paths.below_work("digest"),
         };
         for driver in Driver::ALL {
-            let (buildah, storage) = (with(driver), store.storage(driver));
-            // What is there was made by this driver, so it works.
-            if storage.exists() {
+            let (buildah, mark) = (with(driver), store.storage(driver).join(WORKS));
+            if mark.exists() {
                 return Ok(buildah);
             }
             match buildah.try_storage() {
-                Ok(()) => return Ok(buildah),
+                Ok(()) => return fs::write(&mark, "").map(|()| buildah).map_err(Error::file("write", mark)),
                 Err(error) if cache::is_refused(&error.to_string()) && driver != Driver::Vfs => {
                     say(format!("warning: storage by {} does not work here: {error}", driver.name()));
-                    remove(&storage)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -219,15 +220,14 @@ impl Buildah {
 
     fn build_options(&self, asked: Asked<'_>) -> Vec<String> {
         let mut options = vec!["--isolation", "chroot", "--network", "host", "--format", "oci"];
-        if self.driver.has_cheap_layers() {
-            options.push("--layers");
+        match asked.user {
+            // Nothing but the configuration: the same image every time, whatever is there of earlier builds.
+            None => options.extend(["--no-cache", "--timestamp", "1"]),
+            Some(_) if self.driver.has_cheap_layers() => options.push("--layers"),
+            Some(_) => {}
         }
         if !asked.reuse {
             options.push("--no-cache");
-        }
-        if asked.user.is_none() {
-            // Nothing but the configuration: the same image every time.
-            options.extend(["--timestamp", "1"]);
         }
         options.extend(["--tag", asked.image, "--file", asked.containerfile.as_str()]);
         let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
@@ -256,12 +256,4 @@ fn program(store: &Store, driver: Driver, run: &Utf8Path) -> Vec<String> {
     let (home, storage) = (format!("HOME={}", store.home()), store.storage(driver));
     let words = ["env", home.as_str(), "buildah", "--root", storage.as_str(), "--runroot", run.as_str()];
     words.iter().chain(driver.options()).map(|word| (*word).to_owned()).collect()
-}
-
-/// Removes what a driver that does not work has left.
-fn remove(storage: &Utf8Path) -> Result<(), Error> {
-    match fs::remove_dir_all(storage) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", storage)(error)),
-        _ => Ok(()),
-    }
 }

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE};
 use serde_json::Value;
 
-use crate::world::{Built, OSTREE, World, configuration, run};
+use crate::world::{Built, LIMIT, OSTREE, World, configuration, run};
 
 /// A command whose file differs each time it runs.
 const FIRST: &str = "RUN cat /proc/sys/kernel/random/uuid > /usr/share/first";
@@ -114,6 +114,26 @@ fn a_line_that_fails_is_named_although_the_lines_before_it_were_not_run() {
 }
 
 #[test]
+fn a_configuration_alone_gives_the_same_image_whatever_is_there() {
+    let wanted = || configuration(&[("/etc/motd", "ours\n")], &[], &[]);
+    let mut world = World::new(OSTREE);
+    let without = world.build(wanted(), None);
+    let mut world = world.with_cache();
+    world.build(wanted(), Some(&format!("FROM configs AS final\n{FIRST}\n")));
+    assert_eq!(world.build(wanted(), None).image(), without.image());
+}
+
+#[test]
+fn builds_at_the_same_time_share_a_cache() {
+    let mut world = World::new(OSTREE).with_cache();
+    let text = |last: &str| format!("FROM configs AS final\n{FIRST}\nRUN echo {last} > /usr/share/last\n");
+    assert_eq!(world.build_twice(nothing(), &text("a")), [0, 0]);
+    assert_eq!(world.build_twice(nothing(), &text("b")), [0, 0]);
+    let built = world.build(nothing(), Some(&text("c")));
+    assert_eq!(built.exit_code, 0);
+}
+
+#[test]
 fn a_cache_that_cannot_be_used_fails_no_build() {
     let mut world = World::new(OSTREE);
     fs::write(world.path("cache"), "no directory").unwrap();
@@ -133,7 +153,7 @@ fn a_cache_that_is_too_large_is_emptied_and_used() {
     let names: Vec<Utf8PathBuf> =
         world.path("cache").read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
     assert!(!names.iter().any(|name| name.file_name().unwrap().starts_with("trash-")), "{names:?}");
-    world.limit = 1 << 40;
+    world.limit = LIMIT;
     let again = world.build(nothing(), Some(&text));
     assert_eq!(first(&world, &emptied), first(&world, &again));
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
@@ -21,6 +22,9 @@ use crate::base;
 /// Labels of a base image of an ostree system.
 pub const OSTREE: &str = "LABEL ostree.final-diffid=sha256:aa ostree.bootable=1";
 
+/// Bytes that a cache may hold: less than every machine has free.
+pub const LIMIT: u64 = 1 << 30;
+
 /// Tells a test process that it is the builder of the world in this directory.
 pub const CHILD: &str = "ONLAY_TEST_BUILD_IN";
 
@@ -33,7 +37,7 @@ fn paths(directory: &Utf8Path, work: &str) -> Paths {
         authorities: directory.join("ca"),
         cache: directory.join("cache"),
         work: directory.join(work),
-        message: directory.join("message"),
+        message: directory.join(work).join("message"),
     }
 }
 
@@ -86,7 +90,7 @@ impl World {
         let mut world = Self {
             registry,
             base: String::new(),
-            limit: 1 << 40,
+            limit: LIMIT,
             rebuilt: None,
             directory: tempfile::tempdir().unwrap(),
             tries: 0,
@@ -144,6 +148,19 @@ impl World {
         let exit_code = onlay_builder::run(&paths, &[]);
         let message = fs::read_to_string(&paths.message).unwrap();
         Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
+    }
+
+    /// Builds the same twice at once, and gives the exit codes.
+    pub fn build_twice(&self, configuration: Value, containerfile: &str) -> [i32; 2] {
+        self.write_spec(configuration, Some(containerfile));
+        let build = |work: &str| {
+            fs::create_dir_all(self.path(work)).unwrap();
+            onlay_builder::run(&paths(&self.path(""), work), &[])
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(|| build("work-other"));
+            [build("work-one"), other.join().unwrap()]
+        })
     }
 
     /// Builds in another process, which is killed with everything below it as soon as it prints these words.

@@ -9,7 +9,8 @@ use onlay_api::layering_policy::{BuildPolicy, CacheType};
 
 /// Bytes that a cache holds at most where a policy does not say.
 pub const LIMIT: u64 = 20 << 30;
-/// Of a file system, the part in percent below which no cache is kept: the kubelet begins to evict pods there.
+/// The part of a file system in percent below which a cache gives back what it has, unless it can grow as far as it may: the
+/// kubelet begins to evict pods there.
 const FREE_PERCENT: u64 = 10;
 
 /// The most bytes that a cache may hold; none if nothing shall be left for later builds.
@@ -103,7 +104,11 @@ impl fmt::Display for Why {
                 write!(f, "it has {} MiB and may have {} MiB", used >> 20, limit >> 20)
             }
             Self::LittleSpace { free } => {
-                write!(f, "its file system has {} MiB free, less than {FREE_PERCENT} %", free >> 20)
+                write!(
+                    f,
+                    "its file system has {} MiB free, less than {FREE_PERCENT} % and than it may hold",
+                    free >> 20
+                )
             }
         }
     }
@@ -120,7 +125,9 @@ pub fn judge(seen: Seen) -> Verdict {
         (false, true) => Verdict::Avoid(Why::Suspect),
         (false, false) => Verdict::Use,
         (true, false) if used > limit => Verdict::Empty(Why::TooLarge { used, limit }),
-        (true, false) if used > 0 && free < size / 100 * FREE_PERCENT => Verdict::Empty(Why::LittleSpace { free }),
+        (true, false) if used > 0 && free < (size / 100 * FREE_PERCENT).min(limit) => {
+            Verdict::Empty(Why::LittleSpace { free })
+        }
         (true, false) => Verdict::Use,
     }
 }

@@ -18,6 +18,7 @@ fn seen() -> Seen {
 )]
 #[case::too_large_and_in_use(Seen { used: 21 * GIB, alone: false, ..seen() }, Verdict::Use)]
 #[case::on_a_nearly_full_disk(Seen { free: 9 * GIB, ..seen() }, Verdict::Empty(Why::LittleSpace { free: 9 * GIB }))]
+#[case::on_a_nearly_full_disk_that_is_large(Seen { free: 21 * GIB, size: 1000 * GIB, ..seen() }, Verdict::Use)]
 #[case::on_a_nearly_full_disk_and_in_use(Seen { free: 9 * GIB, alone: false, ..seen() }, Verdict::Use)]
 #[case::on_a_nearly_full_disk_with_nothing_in_it(Seen { free: 9 * GIB, used: 0, ..seen() }, Verdict::Use)]
 #[case::broken(Seen { suspect: true, ..seen() }, Verdict::Empty(Why::Suspect))]
@@ -56,7 +57,7 @@ fn a_limit_that_is_no_size_is_named(#[case] text: &str) {
 #[rstest]
 #[case(Why::Suspect, "a build before found it broken")]
 #[case(Why::TooLarge { used: 21 * GIB, limit: 20 * GIB }, "it has 21504 MiB and may have 20480 MiB")]
-#[case(Why::LittleSpace { free: GIB }, "its file system has 1024 MiB free, less than 10 %")]
+#[case(Why::LittleSpace { free: GIB }, "its file system has 1024 MiB free, less than 10 % and than it may hold")]
 fn the_reason_has_numbers(#[case] why: Why, #[case] expected: &str) {
     assert_eq!(why.to_string(), expected);
 }
