@@ -7,7 +7,7 @@ use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditi
 use onlay_api::names::{CURRENT_BUILD_ANNOTATION, REBUILD_ANNOTATION, SERVES_ANNOTATION};
 use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::{Cause, Failure, Outcome, Step};
-use onlay_testkit::{RegistryServer, wait};
+use onlay_testkit::{RegistryServer, objects, wait};
 use serde_json::json;
 
 use crate::world::World;
@@ -181,4 +181,30 @@ async fn inputs_that_are_missing_or_wrong_are_told_and_waited_for() {
 
     world.machine_config("10-base", json!({"osImageURL": world.base})).await;
     push(&world, '4').await;
+}
+
+#[tokio::test]
+async fn a_policy_with_every_field_makes_a_job_that_the_server_takes() {
+    let world = World::new().await;
+    let build = json!({
+        "cache": {"type": "Volume", "persistentVolumeClaim": {"claimName": "build-cache"}, "sizeLimit": "50Gi"},
+        "resources": {"limits": {"cpu": 2, "memory": "4Gi"}, "requests": {"cpu": "500m"}},
+        "nodeSelector": {"example.com/builds": "yes"},
+        "tolerations": [{"key": "example.com/builds", "operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "system-node-critical",
+        "timeoutSeconds": 600,
+        "retries": 0,
+    });
+    let policies = world.all::<onlay_api::LayeringPolicy>();
+    objects::apply(&policies, "worker", json!({"spec": {"build": build}})).await.unwrap();
+    world.config(AUTOFS).await;
+    let build = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&build).await.spec.unwrap();
+    assert_eq!((job.active_deadline_seconds, job.backoff_limit), (Some(600), Some(0)));
+    let pod = job.template.spec.unwrap();
+    assert_eq!(pod.priority_class_name.as_deref(), Some("system-node-critical"));
+    let limits = pod.containers[0].resources.clone().unwrap().limits.unwrap();
+    assert_eq!(limits["cpu"].0, "2");
+    let claims = pod.volumes.unwrap().into_iter().filter_map(|volume| volume.persistent_volume_claim);
+    assert_eq!(claims.map(|claim| claim.claim_name).collect::<Vec<_>>(), ["build-cache"]);
 }
