@@ -56,8 +56,13 @@ pub enum ConversionError {
 /// A field that the other version cannot hold: its path, and why.
 type Refusal = (String, String);
 
+/// An object of the newer version: spec, status, and what only the older version has a field for.
+type Newer<K> = (<K as Convert>::Spec, Option<<K as Convert>::Status>, <K as Convert>::OlderOnly);
+/// An object of the older version: spec, status, and what only the newer version has a field for.
+type Older<K> = (<K as Convert>::OlderSpec, Option<<K as Convert>::OlderStatus>, <K as Convert>::NewerOnly);
+
 /// One kind in both versions.
-trait Convert {
+trait Convert: Sized {
     type OlderSpec: Serialize + DeserializeOwned;
     type OlderStatus: Serialize + DeserializeOwned;
     type Spec: Serialize + DeserializeOwned;
@@ -71,13 +76,9 @@ trait Convert {
         spec: Self::OlderSpec,
         status: Option<Self::OlderStatus>,
         kept: Self::NewerOnly,
-    ) -> Result<(Self::Spec, Option<Self::Status>, Self::OlderOnly), Refusal>;
+    ) -> Result<Newer<Self>, Refusal>;
 
-    fn down(
-        spec: Self::Spec,
-        status: Option<Self::Status>,
-        kept: Self::OlderOnly,
-    ) -> (Self::OlderSpec, Option<Self::OlderStatus>, Self::NewerOnly);
+    fn down(spec: Self::Spec, status: Option<Self::Status>, kept: Self::OlderOnly) -> Older<Self>;
 }
 
 /// An object in the version `to`, which may be the one it has, such as `machineconfiguration.openshift.io/v1alpha1`.
