@@ -4,7 +4,7 @@ use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview
 use kube::core::conversion::{ConversionRequest, ConversionResponse, ConversionReview};
 use kube::core::response::StatusSummary;
 use kube::core::{DynamicObject, Status};
-use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig, names};
 use onlay_core::admission::{self, Finding, Reference, Verdict};
 use onlay_core::conversion;
 use serde::de::DeserializeOwned;
@@ -40,13 +40,20 @@ pub fn admit(review: AdmissionReview<DynamicObject>, absent: &[Finding]) -> Admi
         Err(error) => return AdmissionResponse::invalid(error).into_review(),
     };
     let mut response = AdmissionResponse::from(&request);
+    // The API server shows the object in the version of the rule, whichever a person has written.
+    let version = request.request_kind.as_ref().map_or(names::VERSION, |kind| kind.version.as_str());
+    let line = |finding: &Finding| {
+        let field = conversion::field_in(version, &finding.field);
+        Finding { field, ..finding.clone() }.to_string()
+    };
     match verdict(&request) {
         Ok(Verdict { errors, warnings }) => {
             if !errors.is_empty() {
+                let errors = errors.iter().map(line).collect::<Vec<_>>().join("; ");
                 response.allowed = false;
-                response.result = refusal(format!("{} {}: {}", request.kind.kind, request.name, lines(&errors, "; ")));
+                response.result = refusal(format!("{} {}: {errors}", request.kind.kind, request.name));
             }
-            let warnings = warnings.iter().chain(absent).map(ToString::to_string).collect::<Vec<_>>();
+            let warnings = warnings.iter().chain(absent).map(line).collect::<Vec<_>>();
             response.warnings = (!warnings.is_empty()).then_some(warnings);
         }
         Err(error) => {
@@ -73,10 +80,6 @@ fn verdict(request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, serde_j
 
 fn typed<T: DeserializeOwned>(object: &DynamicObject) -> Result<T, serde_json::Error> {
     serde_json::from_value(serde_json::to_value(object)?)
-}
-
-fn lines(findings: &[Finding], between: &str) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
 /// A refusal as the API server tells one of its own.

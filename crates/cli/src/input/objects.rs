@@ -115,15 +115,9 @@ impl Object {
 
     /// A field of the stored version, as the version that the object is written in calls it.
     pub fn field_as_written(&self, field: &str) -> String {
-        match field.strip_prefix("spec.containerFile") {
-            Some(rest) if is_older(&self.api_version) => format!("spec.buildInputs.containerFile{rest}"),
-            _ => field.to_owned(),
-        }
+        let version = self.api_version.rsplit('/').next().unwrap_or_default();
+        conversion::field_in(version, field)
     }
-}
-
-fn is_older(api_version: &str) -> bool {
-    api_version.strip_prefix(names::GROUP) == Some("/v1alpha1")
 }
 
 /// Reads the objects of a text.

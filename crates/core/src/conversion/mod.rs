@@ -99,6 +99,23 @@ pub fn convert(object: Value, to: &str) -> Result<Value, ConversionError> {
     Ok(converted)
 }
 
+/// Fields of a MachineOSConfig, and where the older version has them.
+const MOVED: [(&str, &str); 5] = [
+    ("spec.containerFile", "spec.buildInputs.containerFile"),
+    ("spec.baseImagePullSecret", "spec.buildInputs.baseImagePullSecret"),
+    ("spec.renderedImagePushSecret", "spec.buildInputs.renderedImagePushSecret"),
+    ("spec.renderedImagePushSpec", "spec.buildInputs.renderedImagePushspec"),
+    ("spec.imageBuilder", "spec.buildInputs.imageBuilder"),
+];
+
+/// A field of a MachineOSConfig of version v1 as another version of it calls it.
+pub fn field_in(version: &str, field: &str) -> String {
+    let moved = MOVED.iter().filter(|_| version == v1alpha1::VERSION);
+    let found = moved.filter_map(|(newer, older)| Some((older, field.strip_prefix(newer)?)));
+    let mut found = found.filter(|(_, rest)| rest.is_empty() || rest.starts_with(['.', '[']));
+    found.next().map_or_else(|| field.to_owned(), |(older, rest)| format!("{older}{rest}"))
+}
+
 /// The version of an API version of our group; none if nothing has it.
 fn version(api_version: &str) -> Option<&'static str> {
     let (group, version) = api_version.split_once('/')?;

@@ -128,6 +128,16 @@ fn what_the_stored_version_cannot_hold_is_refused(#[case] files: Value, #[case] 
     assert_eq!(convert(config, V1).unwrap_err().to_string(), expected);
 }
 
+#[rstest]
+#[case::that_moved("v1alpha1", "spec.containerFile[0].content", "spec.buildInputs.containerFile[0].content")]
+#[case::that_is_spelled_otherwise("v1alpha1", "spec.renderedImagePushSpec", "spec.buildInputs.renderedImagePushspec")]
+#[case::that_stayed("v1alpha1", "spec.machineConfigPool.name", "spec.machineConfigPool.name")]
+#[case::that_only_begins_alike("v1alpha1", "spec.containerFiles", "spec.containerFiles")]
+#[case::of_the_stored_version("v1", "spec.containerFile[0].content", "spec.containerFile[0].content")]
+fn a_field(#[case] version: &str, #[case] field: &str, #[case] expected: &str) {
+    assert_eq!(field_in(version, field), expected);
+}
+
 #[test]
 fn a_text_as_long_as_the_stored_version_holds_is_taken() {
     let mut config = written();

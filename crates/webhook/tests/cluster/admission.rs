@@ -15,15 +15,16 @@ fn machine_config(name: &str, spec: Value) -> Value {
 async fn a_containerfile_is_refused_in_both_versions_before_anything_is_stored() {
     let client = cluster().await;
     let text = "FROM configs AS final\nINSTALL tree\n";
-    let says = "spec.containerFile[0].content: failed to read the Containerfile: line 2: `INSTALL tree`: INSTALL is no instruction";
+    let says = "failed to read the Containerfile: line 2: `INSTALL tree`: INSTALL is no instruction";
     let mut newer = config("unknown-instruction");
     newer["spec"]["containerFile"] = json!([{"content": text}]);
-    for (api, value) in [
-        (v1(&client, "MachineOSConfig"), newer),
-        (v1alpha1(&client, "MachineOSConfig"), older_config("unknown-instruction", text)),
+    let older = older_config("unknown-instruction", text);
+    for (api, value, field) in [
+        (v1(&client, "MachineOSConfig"), newer, "spec.containerFile[0].content"),
+        (v1alpha1(&client, "MachineOSConfig"), older, "spec.buildInputs.containerFile[0].content"),
     ] {
         let message = refused(api.create(&PostParams::default(), &object(&value)).await);
-        assert!(message.contains(says), "{message}");
+        assert!(message.contains(&format!("unknown-instruction: {field}: {says}")), "{message}");
     }
     assert_eq!(v1(&client, "MachineOSConfig").get_opt("unknown-instruction").await.unwrap(), None);
 }
