@@ -4,6 +4,7 @@
 
 mod cel;
 mod deploy;
+mod docs;
 mod installed;
 mod objects;
 mod policies;
