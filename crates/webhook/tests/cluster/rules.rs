@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use kube::api::{Patch, PatchParams, PostParams};
+use onlay_api::names::GROUP;
 use onlay_api::v1alpha1::VERSION;
 use serde_json::{Value, json};
 
@@ -86,7 +87,7 @@ fn good(kind: &str, name: &str) -> (Value, Value) {
 /// Kind, path and message of every rule of the older version.
 fn rules() -> BTreeSet<[String; 3]> {
     let mut rules = BTreeSet::new();
-    for definition in onlay_api::crds().unwrap() {
+    for definition in onlay_api::crds().unwrap().into_iter().filter(|each| each.spec.group == GROUP) {
         for version in definition.spec.versions.iter().filter(|version| version.name == VERSION) {
             let schema = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
             collect(&definition.spec.names.kind, "", &serde_json::to_value(schema).unwrap(), &mut rules);
