@@ -4,6 +4,14 @@ use crate::cluster::{Cluster, NAMESPACE, WORKERS};
 use onlay_testkit::wait::TimedOut;
 use tokio::process::Command;
 
+/// Whether a node reaches the API server as pods do, by its Service, and what kube-proxy has to say about that.
+const SERVICES: &str = "address=$(tr '\\0' '\\n' < /proc/$(pgrep -o -f 'onlayd agent')/environ | \
+                        sed -n 's/^KUBERNETES_SERVICE_HOST=//p'); \
+                        for to in \"$address:443\" 10.223.0.1:6443; do echo \"$to:\"; \
+                        timeout 3 bash -c \"exec 3<>/dev/tcp/${to%:*}/${to#*:}\" 2>&1 && echo connected; done; \
+                        iptables -t nat -S | grep -e default/kubernetes; \
+                        journalctl --no-pager --boot --unit=kube-proxy --lines=20";
+
 /// How much of a log is told.
 const LINES: &str = "60";
 
@@ -24,6 +32,10 @@ pub async fn give_up(cluster: &Cluster, waited: TimedOut) -> ! {
         match journal.output().await {
             Ok(said) => eprintln!("{}", String::from_utf8_lossy(&said.stdout)),
             Err(error) => eprintln!("its journal cannot be read: {error}"),
+        }
+        match node.exec(&["sh", "-c", SERVICES]).await {
+            Ok(said) => eprintln!("{said}"),
+            Err(error) => eprintln!("how it reaches services cannot be told: {error}"),
         }
     }
     panic!("{waited}");
