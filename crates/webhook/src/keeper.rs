@@ -4,6 +4,7 @@
 //! same one is refused, and reads again.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ impl Keeper {
         loop {
             match self.ensure(Timestamp::now()).await {
                 Ok(pems) => return pems,
-                Err(error) => tracing::warn!(error = chain(&error), "still waiting for certificates"),
+                Err(error) => tracing::warn!(error = &error as &dyn Error, "still waiting for certificates"),
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -84,7 +85,10 @@ impl Keeper {
             let pause = match outcome {
                 Ok(()) => PERIOD,
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), "failed to keep the certificates in order; trying again");
+                    tracing::warn!(
+                        error = &error as &dyn Error,
+                        "failed to keep the certificates in order; trying again"
+                    );
                     RETRY
                 }
             };
@@ -138,7 +142,7 @@ impl Keeper {
 
     /// Tells API servers whom to trust, where they do not know it yet.
     async fn publish(&self, authorities: &str) -> Result<(), KeeperError> {
-        let bundle = serde_json::to_value(ByteString(authorities.as_bytes().to_vec())).unwrap_or_default();
+        let bundle = ByteString(authorities.as_bytes().to_vec());
         let definitions = Api::<CustomResourceDefinition>::all(self.client.clone());
         for plural in CONVERTED {
             let name = format!("{plural}.{}", names::GROUP);
@@ -201,10 +205,4 @@ fn read(secret: &Secret) -> Pems {
     };
     let [authorities, authority_key, certificate, key] = KEYS.map(text);
     Pems { authorities, authority_key, certificate, key }
-}
-
-/// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| std::error::Error::source(*error));
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
