@@ -36,7 +36,7 @@ const NAMELESS: &[&str] = &["utils", "util", "helpers", "helper", "common", "mis
 /// `cargo xtask deps`
 pub fn run() -> Outcome {
     let metadata: Value =
-        serde_json::from_str(&run::read(Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]))?)?;
+        serde_json::from_str(&run::read(run::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?)?;
     let files =
         run::read(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"]))?;
     let mut wrong = wrong_arrows(&metadata);

@@ -7,7 +7,7 @@ mod seeds;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 
 use crate::{Outcome, run};
@@ -83,7 +83,7 @@ fn take<'a>(waiting: &Mutex<Vec<&'a String>>) -> Option<&'a String> {
 
 /// Builds the program with the features of the whole workspace, so that only our own crates are compiled for it.
 pub fn build() -> Outcome {
-    let mut cargo = Command::new("cargo");
+    let mut cargo = run::yielding("cargo");
     cargo.args(["build", "--quiet", "--workspace", "--bin=onlay-fuzz", "--features=onlay-fuzz/libfuzzer"]);
     cargo.env("RUSTC_WORKSPACE_WRAPPER", run::root().join("fuzz/instrumented"));
     Ok(run::pass(&mut cargo)?)
@@ -97,8 +97,7 @@ fn one(target: &str, seconds: u64) -> Result<u64, Error> {
         fs::create_dir_all(directory).map_err(file("make", directory))?;
     }
     seeds::write(target, &seeds)?;
-    let mut fuzzer = Command::new("nice");
-    fuzzer.args(["-n", "19"]).arg(run::target().join("debug/onlay-fuzz"));
+    let mut fuzzer = run::yielding(run::target().join("debug/onlay-fuzz"));
     fuzzer.env("ONLAY_FUZZ_TARGET", target).args([&found, &seeds, &kept]);
     fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/", kept.display()));
     fuzzer.args([format!("-rss_limit_mb={MEMORY}"), format!("-timeout={PATIENCE}")]);

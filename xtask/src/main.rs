@@ -8,6 +8,7 @@ mod gen_cli;
 mod gen_files;
 mod lab;
 mod run;
+mod sample;
 mod test;
 
 use clap::{Parser, Subcommand};

@@ -1,5 +1,7 @@
 //! Running other programs: what they print is passed on, and the summaries of test runners are kept.
 
+use onlay_testkit::programs::without_package;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -21,6 +23,20 @@ pub fn root() -> PathBuf {
 /// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// cargo, as a person's shell would run it.
+pub fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    without_package(&mut command);
+    command
+}
+
+/// A program that yields to all others; cargo as [`cargo`].
+pub fn yielding(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("nice");
+    without_package(&mut command).args(["-n", "19"]).arg(program);
+    command
 }
 
 /// The words of a command line, as a person would type them.

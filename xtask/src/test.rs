@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check and every test, in the order in which they fail fastest.
 
-use crate::{Outcome, deps, fuzz, gen_files, run};
+use crate::{Outcome, deps, fuzz, gen_files, run, sample};
 use onlay_testkit::{Layout, Progress};
 use std::process::Command;
 use std::time::Instant;
@@ -25,9 +25,10 @@ struct Step {
 /// `cargo xtask test`
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut steps = Vec::new();
-    for group in checks(arguments) {
-        let names: Vec<_> = group.iter().map(|(name, _)| *name).collect();
-        println!("\n== {}", names.join(", and beside it: "));
+    for group in groups(arguments) {
+        let names: Vec<_> =
+            group.iter().map(|checks| checks.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")).collect();
+        println!("\n== {}", names.join("; and beside it: "));
         steps.extend(side_by_side(group));
     }
     println!("\n{}", summary(&steps));
@@ -35,11 +36,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
 }
 
-type Check = Box<dyn Fn() -> Result<String, String> + Send>;
+type Check = (&'static str, Box<dyn Fn() -> Result<String, String> + Send>);
 
-/// Runs checks at the same time, and waits for all of them.
-fn side_by_side(group: Vec<(&'static str, Check)>) -> Vec<Step> {
-    let run = |name, check: Check| {
+/// Runs rows of checks at the same time, those of a row one after the other, and waits for all of them.
+fn side_by_side(group: Vec<Vec<Check>>) -> Vec<Step> {
+    let run = |(name, check): Check| {
         let start = Instant::now();
         let outcome = check();
         if let Err(error) = &outcome {
@@ -48,54 +49,80 @@ fn side_by_side(group: Vec<(&'static str, Check)>) -> Vec<Step> {
         Step { name, outcome, seconds: start.elapsed().as_secs_f64() }
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = group.into_iter().map(|(name, check)| scope.spawn(move || run(name, check))).collect();
+        let rows = group.into_iter().map(|row| scope.spawn(move || row.into_iter().map(run).collect::<Vec<_>>()));
+        let running: Vec<_> = rows.collect();
         running
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
 }
 
-/// The checks of a run, in order; those of a group run side by side.
-fn checks(arguments: &Arguments) -> Vec<Vec<(&'static str, Check)>> {
-    let cases = if arguments.full { "4096" } else { "64" };
-    let alone: Vec<(&'static str, Check)> = vec![
+/// The checks of a run, in order; the rows of a group run side by side.
+fn groups(arguments: &Arguments) -> Vec<Vec<Vec<Check>>> {
+    let full = arguments.full;
+    let cases = if full { "4096" } else { "64" };
+    let alone: Vec<Check> = vec![
         ("packages", Box::new(packages)),
-        ("fmt", Box::new(|| passed(Command::new("cargo").args(["fmt", "--all", "--check"])))),
+        ("fmt", Box::new(|| passed(run::cargo().args(["fmt", "--all", "--check"])))),
         ("deps", Box::new(|| ours(deps::run()))),
         ("clippy", Box::new(clippy)),
         ("gen --check", Box::new(|| ours(gen_files::check()))),
-        ("deny", Box::new(deny)),
         ("assets", Box::new(assets)),
-        (
-            "tests without the lab",
-            Box::new(move || {
-                tests(
-                    Command::new("cargo")
-                        .args(["test", "--workspace", "--exclude=onlay-e2e", "--no-fail-fast"])
-                        .env("PROPTEST_CASES", cases),
-                )
-            }),
-        ),
+        ("tests without the lab", Box::new(move || tests_without_lab(cases))),
     ];
-    let mut checks: Vec<_> = alone.into_iter().map(|check| vec![check]).collect();
-    if !arguments.fast {
-        let (documents, seconds) = if arguments.full { ("5000", 600) } else { ("300", 60) };
-        // A run that anybody's change has to pass judges the same documents each time; new ones are for the long run.
-        let seed = (!arguments.full).then_some("1");
-        checks.push(vec![("judges", Box::new(move || judges(documents, seed)))]);
-        checks.push(vec![("the fuzzer's program", Box::new(|| ours(fuzz::build())))]);
-        // The lab mostly waits for machines that boot; the fuzzer yields to everything.
-        checks.push(vec![
-            ("tests in the lab", Box::new(lab)),
-            ("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))),
-        ]);
+    let mut groups: Vec<_> = alone.into_iter().map(|check| vec![vec![check]]).collect();
+    if arguments.fast {
+        groups.push(vec![vec![("deny", Box::new(deny))]]);
+        return groups;
     }
-    checks
+    let (documents, seconds) = if full { ("5000", 600) } else { ("300", 60) };
+    // A run that anybody's change has to pass judges the same documents each time; new ones are for the long run.
+    let seed = (!full).then_some("1");
+    // The lab mostly waits for machines that boot; what runs beside it yields to everything.
+    groups.push(vec![
+        vec![("tests in the lab", Box::new(move || if full { lab(&[]) } else { lab_sample() }))],
+        vec![
+            ("deny", Box::new(deny)),
+            ("judges", Box::new(move || judges(documents, seed))),
+            ("the fuzzer's program", Box::new(|| ours(fuzz::build()))),
+            ("fuzz", Box::new(move || fuzz::all(seconds).map_err(|error| error.to_string()))),
+        ],
+    ]);
+    groups
 }
 
-fn lab() -> Result<String, String> {
-    tests(Command::new("cargo").args(["test", "--workspace", "--test=lab", "--", "--test-threads=1"]))
+fn tests_without_lab(cases: &str) -> Result<String, String> {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--workspace", "--exclude=onlay-e2e", "--no-fail-fast"]).env("PROPTEST_CASES", cases);
+    tests(&mut cargo)
+}
+
+/// The tests in the lab of these names, or all of them.
+fn lab(names: &[&str]) -> Result<String, String> {
+    tests(lab_runner().arg("--test-threads=1").args((!names.is_empty()).then_some("--exact")).args(names))
+}
+
+/// A part of the tests in the lab; that each of them ran is checked.
+fn lab_sample() -> Result<String, String> {
+    let error = |error: run::Error| error.to_string();
+    let list = run::read(lab_runner().args(["--list", "--format=terse"])).map_err(error)?;
+    let (names, seed) = (sample::listed(&list), sample::seed().map_err(error)?);
+    let drawn = sample::draw(&names, &seed);
+    let told = sample::told(drawn.len(), names.len(), &seed);
+    println!("{told}:\n  {}", drawn.join("\n  "));
+    let line = lab(&drawn)?;
+    if count(&line, "passed") == drawn.len() {
+        Ok(format!("{line}: {told}"))
+    } else {
+        Err(format!("{line}, but {told}"))
+    }
+}
+
+fn lab_runner() -> Command {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--workspace", "--test=lab", "--"]);
+    cargo
 }
 
 /// A check of our own.
@@ -131,7 +158,7 @@ fn judges(documents: &str, seed: Option<&str>) -> Result<String, String> {
         Ok(())
     })?;
     let directory: std::path::PathBuf = directory.unwrap_or_default();
-    let mut command = Command::new("cargo");
+    let mut command = run::yielding("cargo");
     command.args(["test", "--workspace", "--exclude=onlay-e2e", "--test=judges"]);
     command.args(["--", "--nocapture", "--test-threads=1"]);
     command.env("ONLAY_JUDGES", directory).env("ONLAY_JUDGES_CASES", documents);
@@ -173,7 +200,7 @@ fn ensure(work: impl AsyncFnOnce(&Layout, &Progress) -> Outcome) -> Result<Strin
 }
 
 fn clippy() -> Result<String, String> {
-    passed(Command::new("cargo").args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]))
+    passed(run::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]))
 }
 
 /// Licences, sources and banned crates. The advisory database is not asked: see deny.toml.
@@ -182,7 +209,7 @@ fn deny() -> Result<String, String> {
     let tools = run::root().join("target/tools");
     let program = tools.join("bin/cargo-deny");
     if !program.exists() {
-        let mut install = Command::new("cargo");
+        let mut install = run::yielding("cargo");
         install.args(["install", "--quiet", "--locked", "--debug", "--version", version, "--root"]).arg(&tools);
         // It runs for a second; what counts is how long it takes to build.
         install.env("CARGO_PROFILE_DEV_DEBUG", "false");

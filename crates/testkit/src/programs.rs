@@ -97,8 +97,20 @@ async fn build(profile: Profile, program: &str) -> Result<(), CommandError> {
 
 async fn cargo(verb: &str, profile: Profile, words: &[&str]) -> Result<(), CommandError> {
     let mut cargo = command(&[option_env!("CARGO").unwrap_or("cargo"), verb, "--quiet"]);
+    without_package(cargo.as_std_mut());
     cargo.args((profile == Profile::Release).then_some("--release")).args(words).current_dir(workspace());
     command::output(&mut cargo).await.map(drop)
+}
+
+/// Takes away what a cargo that runs this program has said of its package.
+///
+/// Build scripts that read such a variable run again when it changes, and all crates above them are compiled again.
+pub fn without_package(command: &mut std::process::Command) -> &mut std::process::Command {
+    let of_package = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn workspace() -> &'static Utf8Path {

@@ -24,7 +24,7 @@ const RESIDENT: &str = "ru_maxrss of wait4, at least that of xtask itself, media
 /// Builds the programs as they are shipped, and measures them.
 pub fn measure() -> Measured<Vec<Figure>> {
     let words = ["build", "--quiet", "--release", "--workspace", "--bin=onlay", "--example=time_render"];
-    run::pass(Command::new("cargo").args(words))?;
+    run::pass(run::cargo().args(words))?;
     let target = run::root().join(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned()));
     let (release, files) = (target.join("release"), target.join("bench"));
     let mut figures = Vec::new();
