@@ -22,6 +22,10 @@ use crate::wait::{self, TimedOut};
 use crate::{Layout, process};
 
 mod empty_image;
+mod spoiled;
+
+pub use axum::http::Method;
+pub use spoiled::{Fault, SpoiledRegistry, Wrong};
 
 /// How long it may take to come up, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

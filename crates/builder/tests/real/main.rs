@@ -6,5 +6,6 @@
 mod base;
 mod cache;
 mod failures;
+mod faults;
 mod images;
 mod world;

@@ -13,6 +13,7 @@ use onlay_api::machine_config::MachineConfigSpec;
 use onlay_builder::Paths;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
 use onlay_testkit::RegistryServer;
+use onlay_testkit::registry_server::SpoiledRegistry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -73,6 +74,8 @@ pub struct World {
     pub limit: u64,
     /// When a person last asked to build once more.
     pub rebuilt: Option<String>,
+    /// What stands before the registry, if anything.
+    pub front: Option<SpoiledRegistry>,
     directory: TempDir,
     tries: u32,
 }
@@ -92,6 +95,7 @@ impl World {
             base: String::new(),
             limit: LIMIT,
             rebuilt: None,
+            front: None,
             directory: tempfile::tempdir().unwrap(),
             tries: 0,
         };
@@ -101,6 +105,22 @@ impl World {
         fs::write(world.path("ca/ca.crt"), world.registry.authority()).unwrap();
         world.base = world.push_base(labels);
         world
+    }
+
+    /// Puts a proxy before the registry that spoils its answers on demand; builds know only that.
+    pub fn with_front(mut self) -> Self {
+        let front = self.registry.spoiled().unwrap();
+        self.base = self.base.replace(self.registry.address(), front.address());
+        for secret in ["pull", "push"] {
+            fs::write(self.path(secret).join(".dockerconfigjson"), front.docker_config()).unwrap();
+        }
+        self.front = Some(front);
+        self
+    }
+
+    /// The first part of the names of images.
+    pub fn address(&self) -> &str {
+        self.front.as_ref().map_or(self.registry.address(), SpoiledRegistry::address)
     }
 
     pub fn path(&self, name: &str) -> Utf8PathBuf {
@@ -188,7 +208,7 @@ impl World {
             build: "worker-5d56".to_owned(),
             rendered: "rendered-worker-31fc".to_owned(),
             base: self.base.clone(),
-            target: format!("{}/os/image:worker-5d56", self.registry.address()),
+            target: format!("{}/os/image:worker-5d56", self.address()),
             pull_secret: "pull-secret".to_owned(),
             push_secret: "push-secret".to_owned(),
             containerfile: containerfile.map(str::to_owned),

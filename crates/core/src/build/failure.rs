@@ -6,11 +6,14 @@ use super::assemble::{Origin, origin};
 use super::containerfile::{Containerfile, excerpt};
 use super::spec::{Cause, Failure, Step};
 
+/// Exit code of a shell whose command was killed; the kernel kills what needs more memory than there is.
+const KILLED: i32 = 128 + 9;
+
 /// Lines of output that a failure shows at most.
 const SHOWN: usize = 20;
 
 /// Words of a network that fails, in lower case.
-const NETWORK: [&str; 20] = [
+const NETWORK: [&str; 27] = [
     "temporary failure resolving",
     "temporary failure in name resolution",
     "could not resolve",
@@ -31,6 +34,13 @@ const NETWORK: [&str; 20] = [
     "too many requests",
     "service unavailable",
     "bad gateway",
+    "gateway timeout",
+    "internal server error",
+    "statuscode: 429",
+    "statuscode: 5",
+    ": eof",
+    "digest did not match",
+    "does not match expected",
 ];
 /// Words of a machine that is out of something.
 const MACHINE: [&str; 4] =
@@ -39,13 +49,15 @@ const MACHINE: [&str; 4] =
 const CERTIFICATE: [&str; 4] =
     ["x509:", "certificate verify failed", "server gave http response to https client", "bad certificate"];
 /// Words of a registry that says no.
-const ACCESS: [&str; 7] = [
+const ACCESS: [&str; 9] = [
     "unauthorized",
     "authentication required",
     "invalid username/password",
     "denied",
     "403 (forbidden)",
     "status 403",
+    "statuscode: 401",
+    "statuscode: 403",
     "no basic auth credentials",
 ];
 /// Words of an image that is not there.
@@ -96,6 +108,10 @@ fn command_cause(output: &[String]) -> Cause {
     cause
 }
 
+/// What a person can do about a build that is out of something.
+pub const MORE_OF_THE_MACHINE: &str = "check space and memory of the build's node, and what spec.build.resources of the \
+                                       pool's LayeringPolicy lets the build use";
+
 /// What a person can do about a failure of this kind at a registry.
 pub fn way_out(cause: Cause) -> &'static str {
     match cause {
@@ -103,7 +119,7 @@ pub fn way_out(cause: Cause) -> &'static str {
         Cause::AccessDenied => "check the credentials in the secret, and what they are allowed to do there",
         Cause::ImageNotFound => "check the name of the image",
         Cause::NetworkFailed => "check that the build's node reaches it",
-        Cause::MachineFailed => "check space and memory of the build's node",
+        Cause::MachineFailed => MORE_OF_THE_MACHINE,
         _ => "see the log of the build's pod",
     }
 }
@@ -162,6 +178,7 @@ impl Progress {
         let verdict = self.verdict().unwrap_or("the builder ended without a word").to_owned();
         let ran = command_exit(&verdict);
         let cause = match ran {
+            Some(KILLED) => Cause::MachineFailed,
             Some(_) => command_cause(&self.output),
             None => registry_cause(&verdict),
         };

@@ -5,6 +5,7 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 
 use super::observed::Build;
+use crate::build::failure::MORE_OF_THE_MACHINE;
 use crate::build::job::{CONTAINER, RETRIES};
 use crate::build::spec::{Cause, Failure, Outcome};
 
@@ -153,18 +154,20 @@ fn obstacle(pod: &Pod) -> String {
 fn without_word(job: &Job, ended: &JobCondition, build: &Build<'_>) -> Failure {
     let reason = ended.reason.as_deref().unwrap_or("Failed");
     let said = ended.message.as_deref().unwrap_or_default();
-    let code = newest(build).and_then(state).and_then(|state| state.terminated.as_ref());
-    let code = code.map(|terminated| match &terminated.reason {
+    let last = newest(build).and_then(state).and_then(|state| state.terminated.as_ref());
+    let needs_memory = last.is_some_and(|terminated| terminated.reason.as_deref() == Some("OOMKilled"));
+    let code = last.map(|terminated| match &terminated.reason {
         Some(reason) => format!("; its last pod ended with exit code {} ({reason})", terminated.exit_code),
         None => format!("; its last pod ended with exit code {}", terminated.exit_code),
     });
-    let cause = if reason == "DeadlineExceeded" { Cause::MachineFailed } else { Cause::BuilderFailed };
+    let cause = if reason == "DeadlineExceeded" || needs_memory { Cause::MachineFailed } else { Cause::BuilderFailed };
     let way_out = match (reason, job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds)) {
         ("DeadlineExceeded", Some(seconds)) => {
             format!(
                 "; it may take {seconds} s, which spec.build.timeoutSeconds of the pool's LayeringPolicy can change"
             )
         }
+        _ if needs_memory => format!("; {MORE_OF_THE_MACHINE}"),
         _ => String::new(),
     };
     Failure::new(cause, format!("the Job ended with {reason}: {said}{}{way_out}", code.unwrap_or_default()))

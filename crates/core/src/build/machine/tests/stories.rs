@@ -287,7 +287,12 @@ fn a_pod_that_left_no_word_fails_after_a_while() {
     world.settle();
     let (state, message) = World::state(world.only_build());
     assert_eq!(state, "Failed");
-    let words = ["BackoffLimitExceeded", "exit code 137", "delete the MachineOSBuild to try again"];
+    let words = [
+        "BackoffLimitExceeded",
+        "exit code 137 (OOMKilled)",
+        "spec.build.resources",
+        "delete the MachineOSBuild to try again",
+    ];
     assert!(words.iter().all(|word| message.contains(word)), "{message}");
 }
 

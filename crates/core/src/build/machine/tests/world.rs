@@ -239,6 +239,7 @@ impl World {
             exit_code: outcome.map_or(137, Outcome::exit_code),
             message: outcome.map(Outcome::to_message),
             finished_at: Some(Time(self.now)),
+            reason: outcome.is_none().then(|| "OOMKilled".to_owned()),
             ..ContainerStateTerminated::default()
         };
         let state = ContainerState { terminated: Some(terminated), ..ContainerState::default() };

@@ -1,0 +1,220 @@
+//! A registry whose answers are spoiled on demand: a proxy with TLS before a real one.
+//!
+//! Everything that no fault is about is passed on as it is, both ways. It speaks HTTP/1.1 only, keeps each body in memory,
+//! and cuts connections only within a body: what happens below HTTP is not its business.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use camino::Utf8PathBuf;
+
+use super::{RegistryServer, RegistryServerError};
+use crate::layout;
+use crate::pki::Pki;
+use crate::registry::files;
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone)]
+pub enum Wrong {
+    /// It is answered with this status and these headers, without asking the registry.
+    Status(u16, &'static [(&'static str, &'static str)]),
+    /// The connection ends in the middle of the answer's body.
+    Truncated,
+    /// The answer's body has another last byte.
+    Changed,
+    /// The answer names another digest than the registry's.
+    OtherDigest,
+}
+
+/// A fault: the first requests that it is about are spoiled.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The method of the requests.
+    pub method: Method,
+    /// A part of their path.
+    pub path: &'static str,
+    /// How many of them.
+    pub times: usize,
+    /// What goes wrong.
+    pub wrong: Wrong,
+}
+
+/// The proxy; it ends with this. The registry behind it is another's.
+#[derive(Debug)]
+pub struct SpoiledRegistry {
+    address: String,
+    auth_file: Utf8PathBuf,
+    fault: Arc<Mutex<Option<Fault>>>,
+    handle: Handle<SocketAddr>,
+}
+
+#[derive(Debug, Clone)]
+struct Shared {
+    behind: String,
+    client: reqwest::Client,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+impl RegistryServer {
+    /// Starts a proxy before this registry, with the same authority and the same user; nothing is spoiled yet.
+    pub fn spoiled(&self) -> Result<SpoiledRegistry, RegistryServerError> {
+        let io = |what| move |source| RegistryServerError::Io { what, source };
+        let pki = Pki::ensure(&self.directory.join("pki"))?;
+        let own = pki.issue_server("spoiled", &[], &[Ipv4Addr::LOCALHOST.into()])?;
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(io("listen on loopback"))?;
+        listener.set_nonblocking(true).map_err(io("listen on loopback"))?;
+        let address = listener.local_addr().map_err(io("listen on loopback"))?.to_string();
+        let auth_file = self.directory.join("spoiled.json");
+        layout::write_whole(&auth_file, files::docker_config(&address, Self::USER, Self::PASSWORD), 0o600)?;
+        let fault = Arc::new(Mutex::new(None));
+        let shared = Shared {
+            behind: self.address.clone(),
+            client: client(&self.authority).map_err(io("make a client of the registry"))?,
+            fault: Arc::clone(&fault),
+        };
+        let handle = Handle::new();
+        let serving = serve(listener, own.certificate.into_bytes(), own.key.into_bytes(), handle.clone(), shared);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("make a runtime"))?;
+        thread::Builder::new()
+            .name("spoiled-registry".to_owned())
+            .spawn(move || runtime.block_on(serving))
+            .map_err(io("start a thread"))?;
+        Ok(SpoiledRegistry { address, auth_file, fault, handle })
+    }
+}
+
+impl SpoiledRegistry {
+    /// `127.0.0.1:PORT`, the first part of the names of its images.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A file with the user's credentials.
+    pub fn auth_file(&self) -> Utf8PathBuf {
+        self.auth_file.clone()
+    }
+
+    /// The user's credentials, as auth files and secrets hold them.
+    pub fn docker_config(&self) -> String {
+        files::docker_config(&self.address, RegistryServer::USER, RegistryServer::PASSWORD)
+    }
+
+    /// Spoils answers from now on; none heals.
+    pub fn spoil(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// How many answers the fault has yet to spoil.
+    pub fn left(&self) -> usize {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |fault| fault.times)
+    }
+}
+
+impl Drop for SpoiledRegistry {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+fn client(authority: &str) -> io::Result<reqwest::Client> {
+    // A process has one provider; whoever came first has chosen the same.
+    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+    let authority = reqwest::Certificate::from_pem(authority.as_bytes()).map_err(io::Error::other)?;
+    reqwest::Client::builder().tls_certs_only([authority]).build().map_err(io::Error::other)
+}
+
+async fn serve(
+    listener: TcpListener,
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    handle: Handle<SocketAddr>,
+    shared: Shared,
+) -> io::Result<()> {
+    let tls = RustlsConfig::from_pem(certificate, key).await?;
+    let router = Router::new().fallback(answer).with_state(shared);
+    axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(router.into_make_service()).await
+}
+
+impl Shared {
+    /// What shall go wrong with this request, if anything.
+    fn wrong(&self, method: &Method, path: &str) -> Option<Wrong> {
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = fault.as_mut().filter(|fault| fault.times > 0)?;
+        if fault.method != *method || !path.contains(fault.path) {
+            return None;
+        }
+        fault.times -= 1;
+        Some(fault.wrong.clone())
+    }
+
+    /// What the registry answers.
+    async fn ask(&self, request: Request) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let body = to_bytes(body, usize::MAX).await.map_err(|error| error.to_string())?;
+        let asked = self.client.request(parts.method, format!("https://{}{path}", self.behind));
+        let answer = asked.headers(parts.headers).body(body).send().await.map_err(|error| error.to_string())?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Ok((status, headers, answer.bytes().await.map_err(|error| error.to_string())?))
+    }
+}
+
+async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body> {
+    let wrong = shared.wrong(request.method(), request.uri().path());
+    let mut response = Response::new(Body::empty());
+    if let Some(Wrong::Status(status, headers)) = wrong {
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, header::HeaderValue::from_static(value));
+        }
+        return response;
+    }
+    match shared.ask(request).await {
+        Ok((status, mut headers, bytes)) => {
+            headers.remove(header::TRANSFER_ENCODING);
+            let body = spoil(wrong, &mut headers, bytes);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            *response.body_mut() = body;
+        }
+        Err(error) => {
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            *response.body_mut() = Body::from(error);
+        }
+    }
+    response
+}
+
+fn spoil(wrong: Option<Wrong>, headers: &mut HeaderMap, bytes: Bytes) -> Body {
+    match wrong {
+        Some(Wrong::Truncated) => {
+            let half = bytes.slice(..bytes.len() / 2);
+            let pieces = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+            Body::from_stream(futures::stream::iter(pieces))
+        }
+        Some(Wrong::Changed) => {
+            let mut bytes = bytes.to_vec();
+            if let Some(last) = bytes.last_mut() {
+                *last = !*last;
+            }
+            Body::from(bytes)
+        }
+        Some(Wrong::OtherDigest) => {
+            let other = format!("sha256:{}", "0".repeat(64));
+            if let Ok(other) = other.parse() {
+                headers.insert("docker-content-digest", other);
+            }
+            Body::from(bytes)
+        }
+        Some(Wrong::Status(..)) | None => Body::from(bytes),
+    }
+}
