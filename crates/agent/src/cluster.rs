@@ -96,7 +96,8 @@ impl Cluster {
             Ok(watcher::Event::Delete(_)) => Some(None),
             Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
             Err(error) => {
-                tracing::warn!(%error, "the watch of the MachineConfigNode broke and begins again");
+                let error = crate::turn::with_causes(&error);
+                tracing::warn!(error, "the watch of the MachineConfigNode broke and begins again");
                 None
             }
         })

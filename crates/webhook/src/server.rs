@@ -78,7 +78,11 @@ impl Shared {
             Ok(true) => None,
             Ok(false) => Some(reference.absent(&self.namespace)),
             Err(error) => {
-                tracing::warn!(name = reference.name, %error, "failed to look for what an object names");
+                tracing::warn!(
+                    name = reference.name,
+                    error = &error as &dyn std::error::Error,
+                    "failed to look for what an object names"
+                );
                 None
             }
         }

@@ -210,7 +210,11 @@ impl Machine {
     fn last_words(&self, journal: &Journal, boot: &Boot) -> Option<String> {
         let failed = journal.is_unlocked() && journal.boot_id != boot.id && journal.from == boot.deployment;
         let words = failed.then(|| self.run.output(&LAST_WORDS))?;
-        let words = words.inspect_err(|error| tracing::warn!(%error, "the last boot's journal cannot be read")).ok()?;
+        let words = words
+            .inspect_err(|error| {
+                tracing::warn!(error = crate::turn::with_causes(error), "the last boot's journal cannot be read")
+            })
+            .ok()?;
         let lines: Vec<_> = words.lines().filter(|line| !line.trim().is_empty()).collect();
         (!lines.is_empty()).then(|| lines.join(" | "))
     }
