@@ -20,7 +20,11 @@ enum Figures {
     /// Rendering and Butane: no lab
     Render,
     /// Builds, beside the plain way: time, bytes written and pushed
-    Builds,
+    Builds {
+        /// The same once more on a base image that is so many MiB larger
+        #[arg(long)]
+        base_mib: Option<u64>,
+    },
 }
 
 /// A row of the table.
@@ -42,8 +46,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if matches!(arguments.figures, None | Some(Figures::Lab)) {
         figures.extend(lab::measure()?);
     }
-    if matches!(arguments.figures, None | Some(Figures::Builds)) {
-        figures.extend(builds::measure()?);
+    match arguments.figures {
+        None => figures.extend(builds::measure(None)?),
+        Some(Figures::Builds { base_mib }) => figures.extend(builds::measure(base_mib)?),
+        Some(Figures::Lab | Figures::Render) => {}
     }
     println!("\n{:42} {:>12}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
     for Figure { what, value, goal, how } in figures {

@@ -7,10 +7,11 @@ mod plain;
 
 use super::{Figure, Measured};
 use crate::Outcome;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use onlay_api::MachineOSConfig;
+use onlay_api::{MachineConfigPool, MachineOSConfig};
 use onlay_testkit::lab::Options;
 use onlay_testkit::programs::Profile;
 use onlay_testkit::registry::DAEMON;
@@ -22,6 +23,10 @@ use std::time::{Duration, Instant};
 /// The pool that is built for.
 const POOL: &str = "bench";
 const NAMESPACE: &str = "openshift-machine-config-operator";
+/// The MachineConfig that names the large base image.
+const CONFIG: &str = "60-bench-base";
+/// Where the base image of the lab is named.
+const BASE: &str = "jsonpath={.data.baseOSContainerImage}";
 /// The node that everything is built on, so that both ways use one disk.
 const NODE: &str = "worker-0";
 /// How long a build may take.
@@ -31,6 +36,7 @@ const PACKAGE: &str = "RUN apt-get update && apt-get install -y --no-install-rec
                        rm -rf /var/lib/apt/lists/*";
 const START: &str = "from the builder's first line to the digest, by the times of the pod's log";
 const WRITTEN: &str = "sectors written by the machine's disks in the meantime, after sync, all of the machine";
+const BEGUN: &str = "kubectl apply to the first STEP, by the time of the pod's log";
 const PUSHED: &str = "growth of the registry's blobs";
 
 /// What one build took.
@@ -41,46 +47,106 @@ struct Taken {
     pushed: f64,
 }
 
-/// A state that builds begin in, and what is promised for it: times faster, times less written.
+/// What a build of onlay took.
+struct Built {
+    /// Seconds from the change to the builder's first instruction.
+    begun: f64,
+    /// Seconds from the builder's start to the digest.
+    seconds: f64,
+}
+
+/// A state that builds begin in, and what is promised for it: times faster, times less written, seconds to the beginning.
 struct Case {
     name: &'static str,
     faster: &'static str,
     less: &'static str,
+    begun: &'static str,
     containerfile: String,
     rebuild: bool,
 }
 
 fn cases() -> [Case; 3] {
-    let text = |last: &str| format!("FROM configs AS final\n{PACKAGE}\nRUN echo {last} > /usr/share/onlay-bench\n");
+    let case = |name, [faster, less, begun]: [&'static str; 3], last, rebuild| {
+        let containerfile = format!("FROM configs AS final\n{PACKAGE}\nRUN echo {last} > /usr/share/onlay-bench\n");
+        Case { name, faster, less, begun, containerfile, rebuild }
+    };
     [
-        Case { name: "first build", faster: ">= 1.2 x", less: ">= 2 x", containerfile: text("a"), rebuild: false },
-        Case { name: "base cached", faster: ">= 2.5 x", less: ">= 10 x", containerfile: text("a"), rebuild: true },
-        Case { name: "last line changed", faster: ">= 5 x", less: ">= 10 x", containerfile: text("b"), rebuild: false },
+        case("first build", [">= 1.2 x", ">= 2 x", "-"], "a", false),
+        case("base cached", [">= 2.5 x", ">= 10 x", "<= 3 s"], "a", true),
+        case("last line changed", [">= 5 x", ">= 10 x", "<= 3 s"], "b", false),
     ]
 }
 
-/// The figures, in the lab that runs or in a new one.
-pub fn measure() -> Measured<Vec<Figure>> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(figures())
+/// The base image of a table.
+#[derive(Debug, Clone)]
+struct Base {
+    /// The image by digest.
+    image: String,
+    /// What is before the names of its rows.
+    rows: &'static str,
+    /// What is in the names of the repositories.
+    word: &'static str,
 }
 
-async fn figures() -> Measured<Vec<Figure>> {
+/// The figures, in the lab that runs or in a new one; of a base image of `base_mib` MiB too, if that is asked.
+pub fn measure(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(figures(base_mib))
+}
+
+async fn figures(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
     let progress = Progress::stderr();
     let options = Options { profile: Profile::Release, ..Options::from_environment()? };
     let lab = Lab::up_with(&options, &progress).await?;
     install::onlay(&lab, &progress).await?;
     install::example_secrets(&lab).await?;
-    prepare(&lab).await?;
+    let kubectl = lab.kubectl()?;
+    let image = kubectl.run(&["get", "configmap", "-n", NAMESPACE, "machine-config-osimageurl", "-o", BASE]).await?;
+    let base = Base { image: image.trim().to_owned(), rows: "", word: "base" };
+    let mut figures = table(&lab, &base, &progress).await?;
+    if let Some(size) = base_mib {
+        progress.say(format!("making a base image with {size} MiB more"));
+        let padded = Base { image: plain::padded(&lab, &base, size).await?, rows: "large base, ", word: "large" };
+        let config = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+            "metadata": {"name": CONFIG, "labels": {"machineconfiguration.openshift.io/role": POOL}},
+            "spec": {"osImageURL": padded.image},
+        });
+        kubectl.apply(&config.to_string()).await?;
+        let pools = Api::<MachineConfigPool>::all(lab.client().await?);
+        wait::until("the pool to take the large base image", PATIENCE, async || {
+            let target = pools.get(POOL).await?.spec.configuration.unwrap_or_default();
+            Ok::<_, kube::Error>(
+                target.source.iter().any(|source| source.name.as_deref() == Some(CONFIG)).then_some(()),
+            )
+        })
+        .await?;
+        figures.extend(table(&lab, &padded, &progress).await?);
+        kubectl.run(&["delete", "machineconfig", CONFIG]).await?;
+    }
+    kubectl.run(&["delete", "machineosconfig,machineconfigpool,layeringpolicy", POOL]).await?;
+    Ok(figures)
+}
+
+/// The rows of one base image.
+async fn table(lab: &Lab, base: &Base, progress: &Progress) -> Measured<Vec<Figure>> {
+    prepare(lab).await?;
     let mut figures = Vec::new();
     for case in cases() {
-        progress.say(format!("building: {}", case.name));
-        let ours = meter(&lab, async || ours(&lab, &case).await).await?;
-        progress.say(format!("building the plain way: {}", case.name));
-        let plain = meter(&lab, async || plain::build(&lab, &case.containerfile).await).await?;
-        figures.extend(compared(&case, ours, plain));
+        let name = format!("{}{}", base.rows, case.name);
+        progress.say(format!("building: {name}"));
+        let mut begun = 0.0;
+        let ours = meter(lab, async || {
+            let built = ours(lab, base, &case).await?;
+            begun = built.begun;
+            Ok(built.seconds)
+        })
+        .await?;
+        progress.say(format!("building the plain way: {name}"));
+        let plain = meter(lab, async || plain::build(lab, base, &case.containerfile).await).await?;
+        figures.extend(compared(&name, &case, ours, plain));
+        figures.push(super::seconds(format!("{name}, until the first instruction"), begun, case.begun, BEGUN));
     }
-    figures.push(again(&lab).await?);
-    lab.kubectl()?.run(&["delete", "machineosconfig,machineconfigpool,layeringpolicy", POOL]).await?;
+    figures.push(again(lab, base).await?);
     Ok(figures)
 }
 
@@ -106,11 +172,11 @@ async fn prepare(lab: &Lab) -> Outcome {
 }
 
 /// Where images are pushed; new in every run, so that the first push finds nothing.
-fn repository(way: &str) -> String {
-    format!("10.223.0.1:5000/os/bench-{way}-{}", std::process::id())
+fn repository(way: &str, base: &Base) -> String {
+    format!("10.223.0.1:5000/os/bench-{way}-{}-{}", base.word, std::process::id())
 }
 
-async fn apply(kubectl: &Kubectl, containerfile: &str) -> Outcome {
+async fn apply(kubectl: &Kubectl, base: &Base, containerfile: &str) -> Outcome {
     let object = json!({
         "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": POOL},
         "spec": {
@@ -119,18 +185,19 @@ async fn apply(kubectl: &Kubectl, containerfile: &str) -> Outcome {
             "imageBuilder": {"imageBuilderType": "Job"},
             "baseImagePullSecret": {"name": "pull-and-push-secret"},
             "renderedImagePushSecret": {"name": "push-secret"},
-            "renderedImagePushSpec": format!("{}:latest", repository("onlay")),
+            "renderedImagePushSpec": format!("{}:latest", repository("onlay", base)),
         },
     });
     kubectl.apply(&object.to_string()).await?;
     Ok(())
 }
 
-/// Builds by onlay, and gives the seconds that the builder took.
-async fn ours(lab: &Lab, case: &Case) -> Measured<f64> {
+/// Builds by onlay.
+async fn ours(lab: &Lab, base: &Base, case: &Case) -> Measured<Built> {
     let kubectl = lab.kubectl()?;
     let before = newest_pod(lab).await?.map(|pod| pod.name_any());
-    apply(&kubectl, &case.containerfile).await?;
+    let asked = Timestamp::now();
+    apply(&kubectl, base, &case.containerfile).await?;
     if case.rebuild {
         kubectl.run(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await?;
     }
@@ -140,7 +207,9 @@ async fn ours(lab: &Lab, case: &Case) -> Measured<f64> {
     })
     .await?;
     ready(lab).await?;
-    plain::seconds(&kubectl, &pod.name_any(), "onlay: building ", "onlay: pushed ").await
+    let seconds = plain::seconds(&kubectl, &pod.name_any(), "onlay: building ", "onlay: pushed ").await?;
+    let first = plain::time_of(&kubectl, &pod.name_any(), "STEP 1/").await?;
+    Ok(Built { begun: first.duration_since(asked).as_secs_f64(), seconds })
 }
 
 fn phase(pod: &Pod) -> &str {
@@ -169,17 +238,22 @@ async fn ready(lab: &Lab) -> Measured<String> {
 }
 
 /// Goes back to the inputs of the first build: no pod, and the image at once.
-async fn again(lab: &Lab) -> Measured<Figure> {
+async fn again(lab: &Lab, base: &Base) -> Measured<Figure> {
     let [_, first, _] = cases();
     let before = newest_pod(lab).await?.map(|pod| pod.name_any());
     let start = Instant::now();
-    apply(&lab.kubectl()?, &first.containerfile).await?;
+    apply(&lab.kubectl()?, base, &first.containerfile).await?;
     ready(lab).await?;
     let taken = start.elapsed().as_secs_f64();
     if newest_pod(lab).await?.map(|pod| pod.name_any()) != before {
         return Err("going back to earlier inputs has made a pod".into());
     }
-    Ok(super::seconds("build, equal inputs", taken, "<= 1 s", "kubectl apply to ImageReady, and no pod was made"))
+    Ok(super::seconds(
+        format!("{}build, equal inputs", base.rows),
+        taken,
+        "<= 1 s",
+        "kubectl apply to ImageReady, and no pod was made",
+    ))
 }
 
 /// Measures what is written and pushed while something builds.
@@ -211,8 +285,7 @@ fn stored(lab: &Lab) -> Measured<f64> {
 }
 
 /// The rows of one case.
-fn compared(case: &Case, ours: Taken, plain: Taken) -> Vec<Figure> {
-    let name = case.name;
+fn compared(name: &str, case: &Case, ours: Taken, plain: Taken) -> Vec<Figure> {
     let row = |what: String, value: String, goal, how| Figure { what, value, goal, how };
     let times = |plain: f64, ours: f64| format!("{:.1} x", plain / ours.max(f64::MIN_POSITIVE));
     vec![
