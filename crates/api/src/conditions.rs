@@ -192,6 +192,8 @@ condition_types! {
         Valid,
         /// `status.currentImagePullSpec` is the image of the pool's target.
         ImageReady,
+        /// It is known which image the base image stands for now, where it is named by a tag that is watched.
+        BaseImageResolved,
     }
 }
 

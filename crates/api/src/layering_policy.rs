@@ -39,6 +39,13 @@ pub struct LayeringPolicySpec {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildPolicy {
+    /// What a tag that names the base image stands for; watched if absent. A change counts at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_image_tag: Option<BaseImageTag>,
+    /// Seconds between two looks at the tag of the base image, and at the pool's image in its registry; 3600 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 2_592_000))]
+    pub poll_interval_seconds: Option<i64>,
     /// What a build leaves for later ones; on the node where it runs if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
@@ -65,6 +72,16 @@ pub struct BuildPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10))]
     pub retries: Option<i32>,
+}
+
+/// What a tag that names a base image stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum BaseImageTag {
+    /// The image that the registry has for it now: when it moves, the pool's image is built anew.
+    #[default]
+    Watch,
+    /// The image that it was when it was first looked up, or when a person last asked to build once more.
+    Pin,
 }
 
 /// What a build leaves for later ones.

@@ -95,6 +95,8 @@ pub const RENDER_ERROR_ANNOTATION: &str = "onlay.dev/render-error";
 /// Annotation on a MachineOSConfig: when a person last asked to build once more; builds from then on use no layer of an
 /// instruction from before.
 pub const REBUILT_ANNOTATION: &str = "onlay.dev/rebuilt";
+/// Annotation on a MachineOSBuild: why it was made, where more is known than that its inputs differ.
+pub const REASON_FOR_BUILD_ANNOTATION: &str = "onlay.dev/reason";
 /// Annotation on a MachineOSConfig: the rendered configuration that `status.currentImagePullSpec` serves.
 ///
 /// Written after the status, so a reader that finds the name of its target here may use the image.

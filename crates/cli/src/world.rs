@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use onlay_api::machine_configuration::{self, MachineConfiguration, NodeDisruptionPolicy};
 use onlay_api::{MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
 use onlay_core::build::base;
-use onlay_core::build::machine::Base;
 use onlay_core::change::foresee::Configuration;
 use onlay_core::render::RenderError;
 use serde::de::DeserializeOwned;
@@ -131,9 +130,9 @@ impl World {
         let pools: Vec<&MachineConfigPool> = self.pools.iter().collect();
         let adopted = base::nodes_of(pool, &pools, nodes).adopted;
         let asked = base::choose(self.os_config(pool), &configuration.spec, self.config_map.as_ref(), &adopted).ok()?;
-        let resolved = |world: &&Self| match base::remembered(world.builds_of(world.os_config(pool)), &asked) {
-            Some(Base::Known { image, .. }) => Some(image),
-            _ => None,
+        let resolved = |world: &&Self| {
+            let os_config = world.os_config(pool);
+            base::remembered(os_config, world.builds_of(os_config), &asked).map(|found| found.image)
         };
         worlds.iter().find_map(resolved).or(Some(asked))
     }

@@ -1,7 +1,7 @@
 //! Builds the images that MachineOSConfigs ask for: the only writer of builds, their Jobs, and the status of both.
 //!
 //! [`onlay_core::build::machine::decide`] says what shall be; here it is observed and written. What a registry says of a
-//! base image is remembered for a moment, so that a pass does not ask again what the pass before has asked.
+//! base image is remembered until it is to be asked again.
 
 mod follow;
 mod lookup;
@@ -17,6 +17,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
+use onlay_core::build::base::watch::{Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
 use onlay_core::build::job::job_name;
@@ -37,7 +38,7 @@ const ARCHITECTURE: &str = "amd64";
 /// Builds, whenever a MachineOSConfig or what its image is made of changes.
 pub async fn run(ctx: Arc<Context>) -> Infallible {
     let objects = Objects::watch(&ctx).await;
-    let lookups = Lookups::default();
+    let lookups = Lookups::new(ctx.wakes.build.clone());
     let settings = settings(&ctx.config);
     let pass = async |now| pass(&ctx, &objects, &lookups, &settings, now).await;
     repeat(&ctx.wakes.build, pass).await
@@ -92,7 +93,17 @@ async fn decide(
     let nodes = nodes_of(ctx, &config.spec.machine_config_pool.name);
     let architecture = nodes.architectures.first().map_or(ARCHITECTURE, String::as_str);
     let materials = Materials::read(objects, settings, config);
-    let base = seen.base(objects, &nodes, lookups, &materials, architecture, now).await;
+    let policy = ctx.layering_policies.get(&config.spec.machine_config_pool.name);
+    let watch = Watch::of(policy.as_deref());
+    let (base, ask_again) = match seen.asked(objects, &nodes) {
+        Ok(asked) => {
+            let remembered = seen.remembered(&asked);
+            let rebuild = lookups.wish(config, machine::rebuild_is_asked(config), now);
+            let question = seen.question(&asked, remembered.as_ref(), rebuild, watch);
+            lookups.base(question, &materials, architecture, now).await
+        }
+        Err(why) => (Base::Unknown { why }, None),
+    };
     let builds = seen.builds.iter().map(|build| objects.of_build(build, &settings.namespace)).collect::<Vec<_>>();
     let mut views: Vec<Build<'_>> = builds.iter().map(objects::OfBuild::view).collect();
     for view in views.iter_mut().filter(|view| machine::word_is_lost(view)) {
@@ -103,12 +114,12 @@ async fn decide(
         settings.node_secrets_namespace,
         pull_secret::name(&config.spec.machine_config_pool.name)
     ));
-    let policy = ctx.layering_policies.get(&config.spec.machine_config_pool.name);
     let observed = Observed {
         config,
         pool: seen.pool.as_deref(),
         rendered: seen.rendered.as_deref(),
         base,
+        ask_again,
         architecture,
         credentials: materials.credentials(),
         builds: views,
@@ -140,27 +151,33 @@ impl<'a> Seen<'a> {
         Self { config, pool, rendered, builds }
     }
 
-    async fn base(
-        &self,
-        objects: &Objects,
-        nodes: &Nodes,
-        lookups: &Lookups,
-        materials: &Materials,
-        architecture: &str,
-        now: Timestamp,
-    ) -> Base {
-        let Some(rendered) = &self.rendered else {
-            return Base::Unknown { why: "the pool has no rendered configuration".to_owned() };
-        };
+    /// The base image as it is named; else why that is not known, in words.
+    fn asked(&self, objects: &Objects, nodes: &Nodes) -> Result<String, String> {
+        let rendered = self.rendered.as_ref().ok_or("the pool has no rendered configuration")?;
         let config_map = objects.config_map(names::BASE_IMAGE_CONFIG_MAP);
-        let asked = match base::choose(Some(self.config), &rendered.spec, config_map.as_deref(), &nodes.adopted) {
-            Ok(asked) => asked,
-            Err(error) => return Base::Unknown { why: error.to_string() },
-        };
-        let remembered = base::remembered(self.builds.iter().map(|build| &**build), &asked);
-        match remembered.filter(|_| !machine::rebuild_is_asked(self.config)) {
-            Some(base) => base,
-            None => lookups.base(asked, materials, architecture, now).await,
+        base::choose(Some(self.config), &rendered.spec, config_map.as_deref(), &nodes.adopted)
+            .map_err(|error| error.to_string())
+    }
+
+    fn remembered(&self, asked: &str) -> Option<Found> {
+        base::remembered(Some(self.config), self.builds.iter().map(|build| &**build), asked)
+    }
+
+    fn question<'b>(
+        &self,
+        asked: &'b str,
+        remembered: Option<&'b Found>,
+        rebuild: Option<Timestamp>,
+        watch: Watch,
+    ) -> Question<'b> {
+        let newest = self.builds.iter().max_by_key(|build| build.metadata.creation_timestamp.clone());
+        Question {
+            asked,
+            remembered,
+            answer: None,
+            rebuild,
+            failed: newest.is_some_and(|build| machine::has_failed(build)),
+            watch,
         }
     }
 }

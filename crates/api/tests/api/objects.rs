@@ -34,6 +34,8 @@ pub fn full(kind: &str, name: &str) -> Value {
 
 fn policy() -> Value {
     json!({"build": {
+        "baseImageTag": "Pin",
+        "pollIntervalSeconds": 60,
         "cache": {"type": "Volume", "persistentVolumeClaim": {"claimName": "build-cache"}, "sizeLimit": "20Gi"},
         "resources": {"limits": {"cpu": 2, "memory": "4Gi"}, "requests": {"cpu": "500m", "ephemeral-storage": "10Gi"}},
         "nodeSelector": {"example.com/builds": "yes"},

@@ -1,53 +1,76 @@
-//! What registries say, remembered for a moment.
+//! What registries say: asked aside, so that one that is slow holds up nothing, and remembered until it is asked again.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use onlay_api::MachineOSConfig;
+use onlay_core::build::base::watch::{Answer, Found, Question};
 use onlay_core::build::machine::Base;
-use onlay_registry::{DockerConfig, Image, Registry, RegistryError};
+use onlay_registry::{DockerConfig, Registry, RegistryError};
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::materials::Materials;
 use crate::report::chain;
+use crate::wake::Wake;
 
-/// How long an answer is remembered.
-const MEMORY: SignedDuration = SignedDuration::from_secs(10);
+/// How long a registry may take to answer.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a pass waits for an answer that it has asked for; whatever comes later wakes the next one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is kept that nobody wants to know.
+const MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Answers by what was asked: image, credentials, authorities, architecture.
-type Answers = BTreeMap<[String; 4], (Timestamp, Base)>;
+/// What was asked: image, credentials, authorities, architecture.
+type Key = [String; 4];
 
-/// What registries said, remembered for a moment.
-#[derive(Debug, Default)]
+/// What registries say.
 pub struct Lookups {
-    answers: Mutex<Answers>,
+    wake: Wake,
+    bases: Answers<Found>,
+    /// Since when people ask to build once more, by the uid of the MachineOSConfig.
+    wishes: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl Lookups {
-    /// What a base image is.
-    pub async fn base(&self, asked: String, materials: &Materials, architecture: &str, now: Timestamp) -> Base {
-        let credentials = materials.to_pull();
-        let authorities = materials.authorities().unwrap_or_default();
-        let key = [asked.clone(), credentials.to_json(), authorities.to_owned(), architecture.to_owned()];
-        if let Some(known) = self.known(&key, now) {
-            return known;
+    /// Nothing is known yet; every answer wakes a reconciler.
+    pub fn new(wake: Wake) -> Self {
+        Self { wake, bases: Answers::default(), wishes: Mutex::default() }
+    }
+
+    /// Since when a person asks to build once more, as far as was noticed here.
+    pub fn wish(&self, config: &MachineOSConfig, is_asked: bool, now: Timestamp) -> Option<Timestamp> {
+        let uid = config.metadata.uid.clone().unwrap_or_default();
+        let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_asked {
+            return Some(*wishes.entry(uid).or_insert(now));
         }
-        let base = match resolve(&asked, materials.authorities(), &credentials, architecture).await {
-            Ok(image) => Base::Known { fault: image.ostree_fault(), image: image.reference, asked },
-            Err(error) => Base::Unknown { why: chain(&error) },
-        };
-        self.lock(|answers| answers.insert(key, (now, base.clone())));
-        base
+        wishes.remove(&uid);
+        None
     }
 
-    fn known(&self, key: &[String; 4], now: Timestamp) -> Option<Base> {
-        self.lock(|answers| {
-            answers.retain(|_, (at, _)| now.duration_since(*at) < MEMORY);
-            answers.get(key).map(|(_, base)| base.clone())
-        })
-    }
-
-    fn lock<T>(&self, work: impl FnOnce(&mut Answers) -> T) -> T {
-        work(&mut self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What a base image stands for, and when its registry is to be asked again.
+    pub async fn base(
+        &self,
+        question: Question<'_>,
+        materials: &Materials,
+        architecture: &str,
+        now: Timestamp,
+    ) -> (Base, Option<Timestamp>) {
+        let asking = Asking::new(question.asked, &materials.to_pull(), materials, architecture);
+        let key = asking.key();
+        let answer = self.bases.last(&key, now);
+        if (Question { answer: answer.as_ref(), ..question }).due(now).is_some_and(|at| at <= now) {
+            let answer = async move { Answer { at: now, said: in_time(asking.resolve()).await } };
+            if let Some(task) = self.bases.ask(&key, self.wake.clone(), answer, now) {
+                let _in_time_or_later = tokio::time::timeout(PATIENCE, task).await;
+            }
+        }
+        let answer = self.bases.last(&key, now);
+        let question = Question { answer: answer.as_ref(), ..question };
+        // While a question is on its way, its answer is awaited.
+        (question.base(), question.due(now).filter(|at| *at > now))
     }
 
     /// The image that was pushed under a tag, by digest; none if that cannot be said.
@@ -60,11 +83,99 @@ impl Lookups {
     }
 }
 
-async fn resolve(
-    image: &str,
-    authorities: Option<&str>,
-    credentials: &DockerConfig,
-    architecture: &str,
-) -> Result<Image, RegistryError> {
-    Registry::new(authorities, architecture)?.resolve(image, credentials).await
+/// Answers by what was asked.
+struct Answers<T>(Arc<Mutex<BTreeMap<Key, Kept<T>>>>);
+
+/// The last answer to a question.
+struct Kept<T> {
+    answer: Option<Answer<T>>,
+    asking: Option<AbortHandle>,
+    wanted: Timestamp,
+}
+
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + Send + 'static> Answers<T> {
+    /// The last answer.
+    fn last(&self, key: &Key, now: Timestamp) -> Option<Answer<T>> {
+        let mut all = self.lock();
+        let kept = all.get_mut(key)?;
+        kept.wanted = now;
+        kept.answer.clone()
+    }
+
+    /// Asks, and keeps the answer; none if the question is on its way already.
+    fn ask(
+        &self,
+        key: &Key,
+        wake: Wake,
+        answer: impl Future<Output = Answer<T>> + Send + 'static,
+        now: Timestamp,
+    ) -> Option<JoinHandle<()>> {
+        let mut all = self.lock();
+        all.retain(|_, kept| now.duration_since(kept.wanted) < MEMORY);
+        let kept = all.entry(key.clone()).or_insert(Kept { answer: None, asking: None, wanted: now });
+        if kept.asking.as_ref().is_some_and(|task| !task.is_finished()) {
+            return None;
+        }
+        let (answers, key) = (Self(Arc::clone(&self.0)), key.clone());
+        let task = tokio::spawn(async move {
+            let answer = answer.await;
+            if let Some(kept) = answers.lock().get_mut(&key) {
+                kept.answer = Some(answer);
+            }
+            wake.wake();
+        });
+        kept.asking = Some(task.abort_handle());
+        Some(task)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Kept<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question to a registry.
+struct Asking {
+    image: String,
+    credentials: DockerConfig,
+    authorities: Option<String>,
+    architecture: String,
+}
+
+impl Asking {
+    fn new(image: &str, credentials: &DockerConfig, materials: &Materials, architecture: &str) -> Self {
+        Self {
+            image: image.to_owned(),
+            credentials: credentials.clone(),
+            authorities: materials.authorities().map(str::to_owned),
+            architecture: architecture.to_owned(),
+        }
+    }
+
+    fn key(&self) -> Key {
+        let authorities = self.authorities.clone().unwrap_or_default();
+        [self.image.clone(), self.credentials.to_json(), authorities, self.architecture.clone()]
+    }
+
+    fn registry(&self) -> Result<Registry, RegistryError> {
+        Registry::new(self.authorities.as_deref(), &self.architecture)
+    }
+
+    async fn resolve(self) -> Result<Found, RegistryError> {
+        let image = self.registry()?.resolve(&self.image, &self.credentials).await?;
+        Ok(Found { fault: image.ostree_fault(), image: image.reference })
+    }
+}
+
+/// An answer, or in words why there is none.
+async fn in_time<T>(answer: impl Future<Output = Result<T, RegistryError>>) -> Result<T, String> {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(answer) => answer.map_err(|error| chain(&error)),
+        Err(_) => Err(format!("the registry has not answered within {} s", DEADLINE.as_secs())),
+    }
 }

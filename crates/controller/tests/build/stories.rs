@@ -1,13 +1,12 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditionType, find};
 use onlay_api::names::{CURRENT_BUILD_ANNOTATION, REBUILD_ANNOTATION, SERVES_ANNOTATION};
 use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::{Cause, Failure, Outcome, Step};
-use onlay_testkit::{RegistryServer, objects, wait};
+use onlay_testkit::{RegistryServer, wait};
 use serde_json::json;
 
 use crate::world::World;
@@ -91,9 +90,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     world.sees("another target, the same image", |config| serves(config).is_some_and(|serves| serves != target)).await;
     assert_eq!(world.all::<MachineOSBuild>().list(&Default::default()).await.unwrap().items.len(), 1);
 
-    let annotation = json!({"metadata": {"annotations": {REBUILD_ANNOTATION: ""}}});
-    let api = world.all::<MachineOSConfig>();
-    api.patch("worker", &PatchParams::default(), &Patch::Merge(annotation)).await.unwrap();
+    world.ask_to_rebuild().await;
     world.build(BuildConditionType::Prepared).await;
     world.sees("the wish to be granted", |config| !config.annotations().contains_key(REBUILD_ANNOTATION)).await;
     push(&world, '2').await;
@@ -187,6 +184,8 @@ async fn inputs_that_are_missing_or_wrong_are_told_and_waited_for() {
 async fn a_policy_with_every_field_makes_a_job_that_the_server_takes() {
     let world = World::new().await;
     let build = json!({
+        "baseImageTag": "Watch",
+        "pollIntervalSeconds": 3600,
         "cache": {"type": "Volume", "persistentVolumeClaim": {"claimName": "build-cache"}, "sizeLimit": "50Gi"},
         "resources": {"limits": {"cpu": 2, "memory": "4Gi"}, "requests": {"cpu": "500m"}},
         "nodeSelector": {"example.com/builds": "yes"},
@@ -195,8 +194,7 @@ async fn a_policy_with_every_field_makes_a_job_that_the_server_takes() {
         "timeoutSeconds": 600,
         "retries": 0,
     });
-    let policies = world.all::<onlay_api::LayeringPolicy>();
-    objects::apply(&policies, "worker", json!({"spec": {"build": build}})).await.unwrap();
+    world.policy(build).await;
     world.config(AUTOFS).await;
     let build = world.build(BuildConditionType::Prepared).await;
     let job = world.job(&build).await.spec.unwrap();
@@ -207,4 +205,60 @@ async fn a_policy_with_every_field_makes_a_job_that_the_server_takes() {
     assert_eq!(limits["cpu"].0, "2");
     let claims = pod.volumes.unwrap().into_iter().filter_map(|volume| volume.persistent_volume_claim);
     assert_eq!(claims.map(|claim| claim.claim_name).collect::<Vec<_>>(), ["build-cache"]);
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_is_built_on_and_a_registry_that_is_away_stops_nothing() {
+    let mut world = World::new().await;
+    world.policy(json!({"pollIntervalSeconds": 10})).await;
+    world.config(AUTOFS).await;
+    let first = push(&world, '1').await;
+    world.sees("the tag to be looked up", |config| {
+        says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "LookedUp")
+    })
+    .await;
+
+    let labels = json!({"ostree.final-diffid": "sha256:bb", "ostree.bootable": "1"});
+    let moved = world.registry.push_empty("os/base:1", &labels).await.unwrap();
+    let second = world.build(BuildConditionType::Prepared).await;
+    assert_ne!(second.name_any(), first.name_any());
+    assert_eq!(second.annotations()["onlay.dev/base-image"], moved);
+    let digest = |image: &str| image.split_once('@').unwrap().1.to_owned();
+    let tag = format!("{}/os/base:1", world.registry.address());
+    let words = format!("the tag {tag} moved from {} to {}", digest(&world.base), digest(&moved));
+    assert_eq!(second.annotations()["onlay.dev/reason"], words);
+    told(&world, "BaseImageMoved", &words).await;
+    push(&world, '2').await;
+
+    world.registry.stop();
+    let away = |config: &MachineOSConfig| {
+        says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::False, "BaseImageNotLookedUp")
+    };
+    world.sees("the registry to be missed", away).await;
+    told(&world, "BaseImageNotLookedUp", &format!("{moved} counts on")).await;
+    world.config("FROM configs AS final\nRUN true\n").await;
+    let third = world.build(BuildConditionType::Prepared).await;
+    assert_eq!(third.annotations()["onlay.dev/base-image"], moved, "what was known is built upon");
+}
+
+#[tokio::test]
+async fn a_pinned_tag_counts_as_it_was_until_a_person_asks() {
+    let world = World::new().await;
+    world.policy(json!({"pollIntervalSeconds": 10, "baseImageTag": "Pin"})).await;
+    world.config(AUTOFS).await;
+    push(&world, '1').await;
+    let labels = json!({"ostree.final-diffid": "sha256:bb", "ostree.bootable": "1"});
+    let moved = world.registry.push_empty("os/base:1", &labels).await.unwrap();
+    world.config("FROM configs AS final\nRUN true\n").await;
+    let second = push(&world, '2').await;
+    assert_eq!(second.annotations()["onlay.dev/base-image"], world.base);
+
+    world.ask_to_rebuild().await;
+    let third = world.build(BuildConditionType::Prepared).await;
+    assert_eq!(third.annotations()["onlay.dev/base-image"], moved);
+    world.sees("the pin", |config| {
+        says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "Pinned")
+            && config.annotations()["onlay.dev/base-image"] == moved
+    })
+    .await;
 }

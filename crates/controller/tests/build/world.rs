@@ -10,7 +10,8 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, find};
-use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
+use onlay_api::names::REBUILD_ANNOTATION;
+use onlay_api::{LayeringPolicy, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_controller::Config;
 use onlay_core::build::spec::Outcome;
 use onlay_testkit::{ApiServer, RegistryServer, objects, wait};
@@ -94,6 +95,17 @@ impl World {
             "containerFile": [{"content": containerfile}],
         });
         objects::apply(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await.unwrap();
+    }
+
+    /// What the pool's LayeringPolicy says of builds.
+    pub async fn policy(&self, build: Value) {
+        objects::apply(&self.all::<LayeringPolicy>(), "worker", json!({"spec": {"build": build}})).await.unwrap();
+    }
+
+    /// A person asks to build once more.
+    pub async fn ask_to_rebuild(&self) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {REBUILD_ANNOTATION: ""}}}));
+        self.all::<MachineOSConfig>().patch("worker", &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// Waits for the build that is in this state, by the one condition that is True.

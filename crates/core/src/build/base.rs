@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::machine_config_node::MachineConfigNode;
 use onlay_api::machine_config_pool::MachineConfigPool;
@@ -13,18 +14,21 @@ use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
-use super::machine::{self, Base};
+use self::watch::Found;
+use super::machine;
 use crate::conversion;
 use crate::pools::{self, Labels};
+
+pub mod watch;
 
 /// Label of a Node that names its architecture.
 const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
 
-/// Annotation on a MachineOSBuild: the base image as it was asked for, perhaps by a tag.
+/// Annotation on a MachineOSConfig and on a MachineOSBuild: the base image as it is named, perhaps by a tag.
 pub const ASKED_ANNOTATION: &str = "onlay.dev/base-image-asked";
-/// Annotation on a MachineOSBuild: the base image that this was when the build was made, by digest.
+/// Annotation on both: the image that this stands for, and stood for when the build was made, by digest.
 pub const RESOLVED_ANNOTATION: &str = "onlay.dev/base-image";
-/// Annotation on a MachineOSBuild: why nothing can be built on the base image; absent if something can.
+/// Annotation on both: why nothing can be built on the base image; absent if something can.
 pub const FAULT_ANNOTATION: &str = "onlay.dev/base-image-fault";
 
 /// Why it cannot be said which image a pool begins with.
@@ -118,21 +122,29 @@ fn digest(image: &str) -> &str {
     image.split_once('@').map_or(image, |(_, digest)| digest)
 }
 
-/// What a base image was for an earlier build, so that a tag that moves does not make a new image by itself.
-///
-/// A build that failed, or whose image a person asked to build again, remembers nothing: its base image is looked up anew.
-pub fn remembered<'a>(builds: impl IntoIterator<Item = &'a MachineOSBuild>, asked: &str) -> Option<Base> {
-    let of = |build: &'a MachineOSBuild, key: &str| build.metadata.annotations.as_ref()?.get(key).map(String::as_str);
-    let mut known: Vec<&MachineOSBuild> = builds
-        .into_iter()
-        .filter(|build| of(build, ASKED_ANNOTATION) == Some(asked) && !machine::has_failed(build))
-        .collect();
-    known.sort_by_key(|build| build.metadata.creation_timestamp.clone());
-    let newest = *known.last()?;
-    Some(Base::Known {
-        asked: asked.to_owned(),
-        image: of(newest, RESOLVED_ANNOTATION)?.to_owned(),
-        fault: of(newest, FAULT_ANNOTATION).map(str::to_owned),
+/// What a base image was for the builds before: what is noted on the MachineOSConfig; where that was written anew, what
+/// its newest build says that has not failed.
+pub fn remembered<'a>(
+    config: Option<&'a MachineOSConfig>,
+    builds: impl IntoIterator<Item = &'a MachineOSBuild>,
+    asked: &str,
+) -> Option<Found> {
+    let noted = config.and_then(|config| found(&config.metadata, asked));
+    noted.or_else(|| {
+        let of_image = builds.into_iter().filter(|build| !machine::has_failed(build));
+        let of_image = of_image.filter_map(|build| Some((build, found(&build.metadata, asked)?)));
+        let newest = of_image.max_by_key(|(build, _)| build.metadata.creation_timestamp.clone());
+        newest.map(|(_, found)| found)
+    })
+}
+
+/// What an object says of a base image.
+fn found(metadata: &ObjectMeta, asked: &str) -> Option<Found> {
+    let annotations = metadata.annotations.as_ref()?;
+    annotations.get(ASKED_ANNOTATION).filter(|of| *of == asked)?;
+    Some(Found {
+        image: annotations.get(RESOLVED_ANNOTATION)?.clone(),
+        fault: annotations.get(FAULT_ANNOTATION).cloned(),
     })
 }
 

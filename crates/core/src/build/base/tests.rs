@@ -74,22 +74,32 @@ fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBui
     build
 }
 
+fn noted(asked: &str, resolved: &str) -> MachineOSConfig {
+    let mut config = MachineOSConfig::new("a", Default::default());
+    config.metadata.annotations = build(0, asked, resolved, false).metadata.annotations;
+    config
+}
+
 #[rstest]
-#[case::nothing_before(&[], None)]
-#[case::the_newest(&[build(2, "t:1", B, false), build(1, "t:1", A, false)], Some(B))]
-#[case::of_the_same_tag(&[build(1, "t:1", A, false), build(2, "t:2", B, false)], Some(A))]
-#[case::not_of_one_that_failed(&[build(1, "t:1", A, true)], None)]
-fn a_tag_is_remembered(#[case] builds: &[MachineOSBuild], #[case] expected: Option<&str>) {
-    let base = |image: &str| Base::Known { asked: "t:1".to_owned(), image: image.to_owned(), fault: None };
-    assert_eq!(remembered(builds, "t:1"), expected.map(base));
+#[case::nothing_before(None, &[], None)]
+#[case::what_is_noted(Some(noted("t:1", A)), &[build(1, "t:1", B, false)], Some(A))]
+#[case::else_the_newest_build(None, &[build(2, "t:1", B, false), build(1, "t:1", A, false)], Some(B))]
+#[case::of_the_same_tag(Some(noted("t:2", B)), &[build(1, "t:1", A, false), build(2, "t:2", B, false)], Some(A))]
+#[case::not_of_one_that_failed(None, &[build(1, "t:1", A, true)], None)]
+fn a_tag_is_remembered(
+    #[case] config: Option<MachineOSConfig>,
+    #[case] builds: &[MachineOSBuild],
+    #[case] expected: Option<&str>,
+) {
+    let found = |image: &str| Found { image: image.to_owned(), fault: None };
+    assert_eq!(remembered(config.as_ref(), builds, "t:1"), expected.map(found));
 }
 
 #[test]
 fn a_fault_is_remembered_with_the_image() {
     let mut build = build(1, "t:1", A, false);
     build.metadata.annotations.as_mut().unwrap().insert(FAULT_ANNOTATION.to_owned(), "no label".to_owned());
-    let Some(Base::Known { fault, .. }) = remembered([&build], "t:1") else { panic!() };
-    assert_eq!(fault.as_deref(), Some("no label"));
+    assert_eq!(remembered(None, [&build], "t:1").unwrap().fault.as_deref(), Some("no label"));
 }
 
 fn pool(name: &str) -> MachineConfigPool {

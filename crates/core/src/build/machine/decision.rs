@@ -83,6 +83,18 @@ impl Decision {
         self.actions.push(action);
     }
 
+    /// Sets annotations of the MachineOSConfig, in the same write as those that are set already.
+    pub(super) fn annotate(&mut self, more: BTreeMap<&'static str, Option<String>>) {
+        let annotations = self.actions.iter_mut().find_map(|action| match action {
+            Action::Annotate(annotations) => Some(annotations),
+            _ => None,
+        });
+        match annotations {
+            Some(annotations) => annotations.extend(more),
+            None => self.act(Action::Annotate(more)),
+        }
+    }
+
     pub(super) fn tell(&mut self, on: Object, reason: &'static str, note: impl Into<String>) {
         self.act(Action::Tell(Event { on, warning: false, reason, note: note.into() }));
     }

@@ -4,6 +4,7 @@
 //! right name is the right build. Exactly one condition of a build is True, and Succeeded, Interrupted and Failed are
 //! final: what shall be tried again is a new object.
 
+mod base;
 mod decision;
 mod observed;
 mod retire;
@@ -23,7 +24,7 @@ use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 pub use decision::{Action, Decision, Event, Object};
-pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed};
+pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, Standing};
 pub use run::{newest_of, runs, word_is_lost};
 pub use target::unsupported;
 
@@ -52,11 +53,11 @@ pub fn rebuild_is_asked(config: &MachineOSConfig) -> bool {
 }
 
 /// When a person last asked to build once more.
-fn rebuilt(config: &MachineOSConfig, now: Timestamp) -> Option<String> {
-    if rebuild_is_asked(config) {
+fn rebuilt(observed: &Observed<'_>, now: Timestamp) -> Option<String> {
+    if observed.rebuild_is_due() {
         return Some(now.to_string());
     }
-    config.metadata.annotations.as_ref()?.get(names::REBUILT_ANNOTATION).cloned()
+    observed.config.metadata.annotations.as_ref()?.get(names::REBUILT_ANNOTATION).cloned()
 }
 
 /// The next step of a MachineOSConfig.
@@ -70,12 +71,14 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
             interrupt_others(observed, &target, now, &mut decision);
             follow(observed, &target, now, &mut decision);
             retire::retire(observed, &target, &mut decision);
+            base::note(observed, &target, now, &mut decision);
         }
         Err(obstacle) => {
             serve::wait(observed, &obstacle, None, now, &mut decision);
             decision.look_again(now + POLL);
         }
     }
+    observed.ask_again.into_iter().for_each(|at| decision.look_again(at));
     decision
 }
 
@@ -110,7 +113,7 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
         return decision.look_again(now + SOON);
     }
     let finished = status::final_condition(build.build);
-    if finished.is_some() && rebuild_is_asked(observed.config) {
+    if finished.is_some() && observed.rebuild_is_due() {
         return again(observed, target, build, "a person asked to build once more", now, decision);
     }
     match finished {
@@ -159,7 +162,7 @@ fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
 
 /// Goes on with a build that has not ended.
 fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
-    if rebuild_is_asked(observed.config) {
+    if observed.rebuild_is_due() {
         decision.act(Action::Annotate(start::rebuild_begins(now)));
     }
     if let Some(failure) = &target.refusal {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use onlay_api::layering_policy::LayeringPolicy;
@@ -25,6 +26,8 @@ pub struct Observed<'a> {
     pub rendered: Option<&'a MachineConfig>,
     /// The base image.
     pub base: Base,
+    /// When registries are to be asked again.
+    pub ask_again: Option<Timestamp>,
     /// Architecture of the pool's nodes, as Kubernetes names it.
     pub architecture: &'a str,
     /// What the build needs to talk to registries.
@@ -59,6 +62,24 @@ pub enum Base {
         image: String,
         /// Why nothing can be built on it; none if it can.
         fault: Option<String>,
+        /// Why it is the one that was asked for.
+        standing: Standing,
+    },
+}
+
+/// Why an image by digest is the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It was asked for by digest.
+    Digest,
+    /// Its tag stands for what it was at first, by the pool's policy.
+    Pinned,
+    /// The registry says so.
+    Answered,
+    /// It was so before, and the registry does not say what it is now.
+    Unanswered {
+        /// Why, in words.
+        why: String,
     },
 }
 
@@ -145,6 +166,14 @@ impl Build<'_> {
         let mut owners = self.build.metadata.owner_references.iter().flatten();
         let is_ours = owners.any(|owner| Some(&owner.uid) == config.metadata.uid.as_ref());
         self.build.metadata.deletion_timestamp.is_some() || !is_ours
+    }
+}
+
+impl Observed<'_> {
+    /// Whether it is time to build once more, since a person asks for it and it is known on which image.
+    pub(super) fn rebuild_is_due(&self) -> bool {
+        let is_missed = matches!(self.base, Base::Known { standing: Standing::Unanswered { .. }, .. });
+        super::rebuild_is_asked(self.config) && !is_missed
     }
 }
 

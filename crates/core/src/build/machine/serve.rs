@@ -8,6 +8,7 @@ use onlay_api::machine_os_config::MachineOSConfigStatus;
 use onlay_api::names;
 use onlay_api::reference::ObjectStatusReference;
 
+use super::base;
 use super::decision::{Action, Decision, Object};
 use super::observed::Observed;
 use super::target::{Obstacle, Target};
@@ -126,6 +127,7 @@ fn write(observed: &Observed<'_>, words: Words<'_>, now: Timestamp, decision: &m
     let generation = observed.config.metadata.generation;
     let mut new = MachineOSConfigStatus { observed_generation: generation, ..old.clone() };
     set(&mut new.conditions, OSConfigConditionType::Valid, words.valid, now, generation);
+    set(&mut new.conditions, base::TYPE, base::words(observed, now), now, generation);
     if let Some(ready) = words.ready {
         set(&mut new.conditions, OSConfigConditionType::ImageReady, ready, now, generation);
     }

@@ -16,7 +16,7 @@ use super::decision::{Action, Decision, Object};
 use super::observed::{Build, Observed};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
-use super::{CREDENTIALS_ANNOTATION, POLL, newest_of, rebuild_is_asked, rebuilt, serve};
+use super::{CREDENTIALS_ANNOTATION, POLL, base, newest_of, rebuilt, serve};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
 use crate::build::cache;
 use crate::build::inputs::repository;
@@ -40,13 +40,15 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
             return decision.look_again(now + POLL);
         }
     };
-    decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials))));
+    let why = base::moved(observed, target);
+    decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials, why.clone()))));
     let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
-    if rebuild_is_asked(observed.config) {
+    if observed.rebuild_is_due() {
         annotations.extend(rebuild_begins(now));
     }
     decision.act(Action::Annotate(annotations));
-    let note = format!("{} builds {} on {}", target.name, target.rendered, target.base);
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let note = format!("{} builds {} on {}{why}", target.name, target.rendered, target.base);
     decision.tell(Object::Config, "BuildStarted", note);
     serve::building(observed, target, "the build begins", now, decision);
 }
@@ -72,11 +74,16 @@ fn served<'a>(observed: &Observed<'a>, target: &Target<'_>) -> Option<&'a str> {
     let status = observed.config.status.as_ref()?;
     let of_target = status.machine_os_build.as_ref().is_some_and(|build| build.name == target.name);
     let ready = conditions::is_true(&status.conditions, OSConfigConditionType::ImageReady);
-    let usable = of_target && ready && !rebuild_is_asked(observed.config);
+    let usable = of_target && ready && !observed.rebuild_is_due();
     status.current_image_pull_spec.as_deref().filter(|_| usable)
 }
 
-fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String) -> MachineOSBuild {
+fn object(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    credentials: String,
+    why: Option<String>,
+) -> MachineOSBuild {
     let config = observed.config;
     let config_name = config.metadata.name.clone().unwrap_or_default();
     let pool = &config.spec.machine_config_pool.name;
@@ -91,6 +98,7 @@ fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String) -> 
         (RESOLVED_ANNOTATION, Some(target.base.to_owned())),
         (FAULT_ANNOTATION, target.fault.map(str::to_owned)),
         (CREDENTIALS_ANNOTATION, Some(credentials)),
+        (names::REASON_FOR_BUILD_ANNOTATION, why),
     ];
     let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     let spec = MachineOSBuildSpec {
@@ -153,7 +161,7 @@ pub(super) fn job(
         containerfile: target.containerfile.map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
-        rebuilt: rebuilt(observed.config, now),
+        rebuilt: rebuilt(observed, now),
         cache_limit,
     };
     let parts = Parts {

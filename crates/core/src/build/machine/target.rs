@@ -63,7 +63,7 @@ impl<'a> Target<'a> {
             Obstacle::new(ConditionStatus::Unknown, "NotRendered", message)
         })?;
         let (asked, base, fault) = match &observed.base {
-            Base::Known { asked, image, fault } => (asked, image, fault),
+            Base::Known { asked, image, fault, .. } => (asked, image, fault),
             Base::Unknown { why } => {
                 return Err(Obstacle::new(ConditionStatus::False, "BaseImageUnknown", why.clone()));
             }

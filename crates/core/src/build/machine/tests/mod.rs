@@ -1,3 +1,4 @@
+mod bases;
 mod laws;
 mod policies;
 mod stories;

@@ -182,8 +182,8 @@ fn a_containerfile_that_cannot_be_read_fails_without_a_job(#[case] text: &str, #
 #[test]
 fn a_base_image_without_ostree_fails_without_a_job() {
     let mut world = World::new();
-    let Base::Known { asked, image, .. } = world.base.clone() else { unreachable!() };
-    world.base = Base::Known { asked, image, fault: Some("debian:12 has no label ostree.commit".to_owned()) };
+    let Base::Known { asked, image, standing, .. } = world.base.clone() else { unreachable!() };
+    world.base = Base::Known { asked, image, fault: Some("debian:12 has no label ostree.commit".to_owned()), standing };
     world.settle();
     let (state, message) = World::state(world.only_build());
     assert_eq!((state, world.jobs.len()), ("Failed", 0));

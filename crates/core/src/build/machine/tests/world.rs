@@ -89,6 +89,7 @@ impl World {
                 asked: "registry.example.com/os/base:1".to_owned(),
                 image: BASE.to_owned(),
                 fault: None,
+                standing: Standing::Answered,
             },
             credentials: Credentials {
                 nodes: None,
@@ -142,6 +143,7 @@ impl World {
             pool: self.pool.as_ref(),
             rendered: self.rendered.as_ref(),
             base: self.base.clone(),
+            ask_again: None,
             architecture: "amd64",
             credentials: self.credentials.clone(),
             builds: builds.collect(),
