@@ -17,7 +17,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
-use onlay_core::build::base::watch::{Found, Question, Watch};
+use onlay_core::build::base::watch::{Answer, Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
 use onlay_core::build::job::job_name;
@@ -120,6 +120,7 @@ async fn decide(
         rendered: seen.rendered.as_deref(),
         base,
         ask_again,
+        presences: seen.presences(lookups, &materials, now),
         architecture,
         credentials: materials.credentials(),
         builds: views,
@@ -129,7 +130,11 @@ async fn decide(
         policy: policy.as_deref(),
         settings,
     };
-    machine::decide(&observed, now)
+    let decision = machine::decide(&observed, now);
+    if let Some(image) = &decision.ask_for {
+        lookups.ask_for(image, &materials, now);
+    }
+    decision
 }
 
 /// The objects that a decision is about.
@@ -149,6 +154,15 @@ impl<'a> Seen<'a> {
         let mut builds = ctx.os_builds.all();
         builds.retain(|build| build.spec.machine_os_config.name == name);
         Self { config, pool, rendered, builds }
+    }
+
+    /// What registries last said of the images that were built.
+    fn presences(&self, lookups: &Lookups, materials: &Materials, now: Timestamp) -> BTreeMap<String, Answer<bool>> {
+        let of_builds =
+            self.builds.iter().filter_map(|build| build.status.as_ref()?.digested_image_push_spec.as_deref());
+        let served = self.config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_deref());
+        let images = of_builds.chain(served);
+        images.filter_map(|image| Some((image.to_owned(), lookups.presence(image, materials, now)?))).collect()
     }
 
     /// The base image as it is named; else why that is not known, in words.

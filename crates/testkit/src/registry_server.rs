@@ -62,6 +62,14 @@ pub enum RegistryServerError {
     /// It did not come up.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// An image could not be deleted.
+    #[error("failed to delete {image}")]
+    Delete {
+        /// The image by digest.
+        image: String,
+        /// What skopeo said.
+        source: CommandError,
+    },
     /// An image could not be pushed.
     #[error("failed to push {image} as {name}")]
     Push {
@@ -167,6 +175,15 @@ impl RegistryServer {
         let (_removed_at_the_end, layout) = tether::directory("onlay-image-").map_err(io)?;
         empty_image::write(&layout, labels)?;
         self.push(&format!("oci:{layout}"), name).await
+    }
+
+    /// Deletes an image, named by digest as [`RegistryServer::push`] returns it; the tags of the digest go with it.
+    pub async fn delete(&self, image: &str) -> Result<(), RegistryServerError> {
+        let mut skopeo = command::command(&["skopeo", "delete"]);
+        skopeo.args(["--authfile", self.auth_file().as_str(), "--cert-dir", self.cert_dir().as_str()]);
+        skopeo.arg(format!("docker://{image}"));
+        let failed = |source| RegistryServerError::Delete { image: image.to_owned(), source };
+        command::output(&mut skopeo).await.map(drop).map_err(failed)
     }
 
     /// Ends it for good, with its files, for tests of a registry that is away; the address stays known.

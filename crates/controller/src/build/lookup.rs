@@ -29,6 +29,7 @@ type Key = [String; 4];
 pub struct Lookups {
     wake: Wake,
     bases: Answers<Found>,
+    presences: Answers<bool>,
     /// Since when people ask to build once more, by the uid of the MachineOSConfig.
     wishes: Mutex<BTreeMap<String, Timestamp>>,
 }
@@ -36,7 +37,7 @@ pub struct Lookups {
 impl Lookups {
     /// Nothing is known yet; every answer wakes a reconciler.
     pub fn new(wake: Wake) -> Self {
-        Self { wake, bases: Answers::default(), wishes: Mutex::default() }
+        Self { wake, bases: Answers::default(), presences: Answers::default(), wishes: Mutex::default() }
     }
 
     /// Since when a person asks to build once more, as far as was noticed here.
@@ -71,6 +72,28 @@ impl Lookups {
         let question = Question { answer: answer.as_ref(), ..question };
         // While a question is on its way, its answer is awaited.
         (question.base(), question.due(now).filter(|at| *at > now))
+    }
+
+    /// Whether a registry has an image that was built, as it has said last.
+    pub fn presence(&self, image: &str, materials: &Materials, now: Timestamp) -> Option<Answer<bool>> {
+        self.presences.last(&Asking::new(image, &materials.to_push(), materials, "").key(), now)
+    }
+
+    /// Asks a registry whether it has an image that was built.
+    pub fn ask_for(&self, image: &str, materials: &Materials, now: Timestamp) {
+        let asking = Asking::new(image, &materials.to_push(), materials, "");
+        let (key, can_push) = (asking.key(), materials.can_push());
+        let answer = async move {
+            // To a stranger, some registries say that there is no such image.
+            let said = if can_push {
+                in_time(asking.is_there()).await
+            } else {
+                Err("the secret to push with cannot be used".to_owned())
+            };
+            // The time of the answer: what was asked for before it does not count as old when it comes late.
+            Answer { at: Timestamp::now(), said }
+        };
+        let _on_its_way = self.presences.ask(&key, self.wake.clone(), answer, now);
     }
 
     /// The image that was pushed under a tag, by digest; none if that cannot be said.
@@ -164,6 +187,10 @@ impl Asking {
 
     fn registry(&self) -> Result<Registry, RegistryError> {
         Registry::new(self.authorities.as_deref(), &self.architecture)
+    }
+
+    async fn is_there(self) -> Result<bool, RegistryError> {
+        Ok(self.registry()?.find(&self.image, &self.credentials).await?.is_some())
     }
 
     async fn resolve(self) -> Result<Found, RegistryError> {

@@ -69,6 +69,11 @@ impl Materials {
         self.push.config.clone().unwrap_or_default()
     }
 
+    /// Whether the secret to push with can be used.
+    pub fn can_push(&self) -> bool {
+        self.push.config.is_some()
+    }
+
     /// More authorities of registries, in PEM.
     pub fn authorities(&self) -> Option<&str> {
         self.authorities.as_ref()?.1.as_deref()

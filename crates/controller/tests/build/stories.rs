@@ -13,8 +13,9 @@ use crate::world::World;
 
 const AUTOFS: &str = "FROM configs AS final\nRUN apt-get install -y autofs\n";
 
-fn image(world: &World, digit: char) -> String {
-    format!("{}/os/image@sha256:{}", world.registry.address(), digit.to_string().repeat(64))
+/// An image that differs from others by a digit, in the registry. The name does not matter: it is served by digest.
+async fn image(world: &World, digit: char) -> String {
+    world.registry.push_empty("os/image:played", &json!({"digit": digit})).await.unwrap()
 }
 
 fn message(build: &MachineOSBuild, type_: BuildConditionType) -> String {
@@ -53,8 +54,9 @@ async fn push(world: &World, digit: char) -> MachineOSBuild {
     let job = world.job(&build).await;
     world.pod_runs(&job).await;
     world.build(BuildConditionType::Building).await;
-    world.ends(&job, &Outcome::Pushed { image: image(world, digit) }).await;
-    world.sees("the new image", |config| current(config) == Some(&image(world, digit))).await;
+    let image = image(world, digit).await;
+    world.ends(&job, &Outcome::Pushed { image: image.clone() }).await;
+    world.sees("the new image", |config| current(config) == Some(&image)).await;
     build
 }
 
@@ -73,7 +75,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     push(&world, '1').await;
     let done = world.build(BuildConditionType::Succeeded).await;
     let status = done.status.as_ref().unwrap();
-    assert_eq!(status.digested_image_push_spec, Some(image(&world, '1')));
+    assert_eq!(status.digested_image_push_spec, Some(image(&world, '1').await));
     assert!(status.build_start < status.build_end);
     assert_eq!(status.builder.as_ref().unwrap().job.as_ref().unwrap().name, job.name_any());
     let target = world.all::<MachineConfigPool>().get("worker").await.unwrap().spec.configuration.unwrap().name;
@@ -84,7 +86,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     let secret = world.node_secrets().get("pull-worker").await.unwrap();
     assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(world.registry.address()));
     assert_eq!(world.own::<ConfigMap>().get_opt(&job.name_any()).await.unwrap(), None);
-    told(&world, "BuildSucceeded", &image(&world, '1')).await;
+    told(&world, "BuildSucceeded", &image(&world, '1').await).await;
 
     world.machine_config("50-arguments", json!({"kernelArguments": ["audit=0"]})).await;
     world.sees("another target, the same image", |config| serves(config).is_some_and(|serves| serves != target)).await;
@@ -213,10 +215,11 @@ async fn a_tag_that_moves_is_built_on_and_a_registry_that_is_away_stops_nothing(
     world.policy(json!({"pollIntervalSeconds": 10})).await;
     world.config(AUTOFS).await;
     let first = push(&world, '1').await;
-    world.sees("the tag to be looked up", |config| {
-        says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "LookedUp")
-    })
-    .await;
+    world
+        .sees("the tag to be looked up", |config| {
+            says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "LookedUp")
+        })
+        .await;
 
     let labels = json!({"ostree.final-diffid": "sha256:bb", "ostree.bootable": "1"});
     let moved = world.registry.push_empty("os/base:1", &labels).await.unwrap();
@@ -256,9 +259,40 @@ async fn a_pinned_tag_counts_as_it_was_until_a_person_asks() {
     world.ask_to_rebuild().await;
     let third = world.build(BuildConditionType::Prepared).await;
     assert_eq!(third.annotations()["onlay.dev/base-image"], moved);
-    world.sees("the pin", |config| {
-        says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "Pinned")
-            && config.annotations()["onlay.dev/base-image"] == moved
-    })
-    .await;
+    world
+        .sees("the pin", |config| {
+            says(config, OSConfigConditionType::BaseImageResolved, ConditionStatus::True, "Pinned")
+                && config.annotations()["onlay.dev/base-image"] == moved
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_image_that_the_registry_has_lost_is_built_again() {
+    let world = World::new().await;
+    let other = "FROM configs AS final\nRUN true\n";
+    world.config(AUTOFS).await;
+    push(&world, '1').await;
+    world.config(other).await;
+    push(&world, '2').await;
+    let ready = |config: &MachineOSConfig, image: &str| {
+        says(config, OSConfigConditionType::ImageReady, ConditionStatus::True, "Built")
+            && current(config) == Some(image)
+    };
+
+    let first = image(&world, '1').await;
+    world.config(AUTOFS).await;
+    world.sees("the first image again", |config| ready(config, &first)).await;
+    let second = image(&world, '2').await;
+    world.registry.delete(&second).await.unwrap();
+    world.config(other).await;
+    told(&world, "BuildRepeated", &format!("does not have {second} any more")).await;
+    push(&world, '3').await;
+
+    world.policy(json!({"pollIntervalSeconds": 10})).await;
+    let third = image(&world, '3').await;
+    world.sees("the third image", |config| ready(config, &third)).await;
+    world.registry.delete(&third).await.unwrap();
+    told(&world, "BuildRepeated", &format!("does not have {third} any more")).await;
+    push(&world, '4').await;
 }

@@ -16,7 +16,7 @@ const INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 /// How soon a registry is asked again without whose answer nothing can be built, or when a person wants a new answer.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
 /// How soon a registry is asked again whose answer is missed, but not needed.
-const LATER: SignedDuration = SignedDuration::from_mins(1);
+pub(crate) const LATER: SignedDuration = SignedDuration::from_mins(1);
 
 /// How registries are asked for the images of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

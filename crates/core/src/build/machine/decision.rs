@@ -17,6 +17,8 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// When to look again.
     pub again: Option<Timestamp>,
+    /// An image, by digest, whose registry is to be asked whether it still has it; the answer is a reason to look again.
+    pub ask_for: Option<String>,
 }
 
 /// A write.
@@ -101,6 +103,10 @@ impl Decision {
 
     pub(super) fn warn(&mut self, on: Object, reason: &'static str, note: impl Into<String>) {
         self.act(Action::Tell(Event { on, warning: true, reason, note: note.into() }));
+    }
+
+    pub(super) fn ask_for(&mut self, image: &str) {
+        self.ask_for = Some(image.to_owned());
     }
 
     pub(super) fn look_again(&mut self, at: Timestamp) {

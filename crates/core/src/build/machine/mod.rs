@@ -7,6 +7,7 @@
 mod base;
 mod decision;
 mod observed;
+mod presence;
 mod retire;
 mod run;
 mod serve;
@@ -30,6 +31,7 @@ pub use target::unsupported;
 
 use super::job::job_name;
 use super::spec::Failure;
+use presence::Presence;
 use run::Run;
 use status::Turn;
 use target::Target;
@@ -118,8 +120,7 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
     }
     match finished {
         Some(BuildConditionType::Succeeded) => {
-            let image = build.build.status.as_ref().and_then(|status| status.digested_image_push_spec.as_deref());
-            serve::image(observed, target, image.unwrap_or_default(), now, decision);
+            built(observed, target, build, now, decision);
         }
         Some(BuildConditionType::Failed) if credentials_changed(observed, build) => {
             again(observed, target, build, "the secrets or registry authorities have changed", now, decision);
@@ -131,6 +132,20 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
         }
         Some(_) => again(observed, target, build, "it was given up before, and is wanted again", now, decision),
         None => advance(observed, target, build, now, decision),
+    }
+}
+
+/// Serves the image of a build that succeeded, unless its registry has lost it.
+fn built(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
+    let status = build.build.status.as_ref();
+    let image = status.and_then(|status| status.digested_image_push_spec.as_deref()).unwrap_or_default();
+    match presence::of(observed, image, status.and_then(|status| status.build_end), now, decision) {
+        Presence::There => serve::image(observed, target, image, now, decision),
+        Presence::Awaited => {
+            let message = format!("its registry is asked whether it still has {image}");
+            serve::building(observed, target, &message, now, decision);
+        }
+        Presence::Gone => again(observed, target, build, &presence::lost(image), now, decision),
     }
 }
 

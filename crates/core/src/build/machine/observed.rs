@@ -1,6 +1,6 @@
 //! What is known when the next step of a MachineOSConfig is decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -13,6 +13,7 @@ use onlay_api::machine_os_config::MachineOSConfig;
 use sha2::{Digest, Sha256};
 
 use crate::build::Settings;
+use crate::build::base::watch::Answer;
 use crate::build::pull_secret::RegistryEntry;
 
 /// What is known when the next step of a MachineOSConfig is decided.
@@ -28,6 +29,8 @@ pub struct Observed<'a> {
     pub base: Base,
     /// When registries are to be asked again.
     pub ask_again: Option<Timestamp>,
+    /// What registries last said of the images that were built, by digest: whether they have them.
+    pub presences: BTreeMap<String, Answer<bool>>,
     /// Architecture of the pool's nodes, as Kubernetes names it.
     pub architecture: &'a str,
     /// What the build needs to talk to registries.

@@ -14,6 +14,7 @@ use onlay_api::names;
 
 use super::decision::{Action, Decision, Object};
 use super::observed::{Build, Observed};
+use super::presence::{self, Presence};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
 use super::{CREDENTIALS_ANNOTATION, POLL, base, newest_of, rebuilt, serve};
@@ -28,7 +29,9 @@ const MAX_CONFIG_MAP: usize = 1_000_000;
 
 /// Makes the build of the target, if it can begin.
 pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
-    if let Some(image) = served(observed, target) {
+    let served = served(observed, target);
+    let lost = served.filter(|image| presence::of(observed, image, None, now, decision) == Presence::Gone);
+    if let (Some(image), None) = (served, lost) {
         return serve::image(observed, target, image, now, decision);
     }
     let credentials = match observed.credentials.fingerprint(observed.settings) {
@@ -40,7 +43,7 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
             return decision.look_again(now + POLL);
         }
     };
-    let why = base::moved(observed, target);
+    let why = base::moved(observed, target).or(lost.map(presence::lost));
     decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials, why.clone()))));
     let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
     if observed.rebuild_is_due() {
@@ -78,12 +81,7 @@ fn served<'a>(observed: &Observed<'a>, target: &Target<'_>) -> Option<&'a str> {
     status.current_image_pull_spec.as_deref().filter(|_| usable)
 }
 
-fn object(
-    observed: &Observed<'_>,
-    target: &Target<'_>,
-    credentials: String,
-    why: Option<String>,
-) -> MachineOSBuild {
+fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String, why: Option<String>) -> MachineOSBuild {
     let config = observed.config;
     let config_name = config.metadata.name.clone().unwrap_or_default();
     let pool = &config.spec.machine_config_pool.name;

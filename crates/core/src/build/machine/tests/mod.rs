@@ -1,5 +1,6 @@
 mod bases;
 mod laws;
 mod policies;
+mod presences;
 mod stories;
 mod world;

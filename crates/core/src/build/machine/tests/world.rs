@@ -21,6 +21,7 @@ use serde_json::json;
 
 use super::super::*;
 use crate::build::Settings;
+use crate::build::base::watch::Answer;
 use crate::build::pull_secret::{Hidden, RegistryEntry};
 use crate::build::spec::{Failure, Outcome, SPEC_KEY, Spec};
 
@@ -42,6 +43,9 @@ pub(super) struct World {
     pub(super) pushed: Option<String>,
     pub(super) progress: Option<String>,
     pub(super) images_in_use: BTreeSet<String>,
+    /// What the registry says when it is asked for an image: that it has it, if it is not told here.
+    pub(super) registry: Result<BTreeSet<String>, String>,
+    pub(super) presences: BTreeMap<String, Answer<bool>>,
     pub(super) events: Vec<Event>,
     pub(super) policy: Option<LayeringPolicy>,
     pub(super) settings: Settings,
@@ -105,6 +109,8 @@ impl World {
             pushed: None,
             progress: None,
             images_in_use: BTreeSet::new(),
+            registry: Ok(BTreeSet::new()),
+            presences: BTreeMap::new(),
             events: Vec::new(),
             policy: None,
             settings: Settings {
@@ -144,6 +150,7 @@ impl World {
             rendered: self.rendered.as_ref(),
             base: self.base.clone(),
             ask_again: None,
+            presences: self.presences.clone(),
             architecture: "amd64",
             credentials: self.credentials.clone(),
             builds: builds.collect(),
@@ -155,7 +162,11 @@ impl World {
         };
         let decision = decide(&observed, self.now);
         self.now += SignedDuration::from_secs(1);
-        let acted = !decision.actions.is_empty();
+        let acted = !decision.actions.is_empty() || decision.ask_for.is_some();
+        if let Some(image) = decision.ask_for {
+            let said = self.registry.clone().map(|lost| !lost.contains(&image));
+            self.presences.insert(image, Answer { at: self.now, said });
+        }
         decision.actions.into_iter().for_each(|action| self.act(action));
         acted
     }
