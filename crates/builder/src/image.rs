@@ -15,6 +15,7 @@ use onlay_registry::ostree_fault;
 
 use crate::archive;
 use crate::buildah::{Asked, Buildah, Mounted};
+use crate::check;
 use crate::error::Error;
 use crate::input::{self, Input};
 use crate::paths::Paths;
@@ -78,18 +79,23 @@ impl Work<'_> {
         let plan = layer::plan(desired, &base.rootfs)?;
         let image = format!("{IMAGE}:{}", spec.build.rsplit('-').next().unwrap_or_default());
         self.make(&image, &plan, &base)?;
-        if self.file.is_some() {
-            say(format!("{CHECKING}what the Containerfile made of the configuration"));
-            let built = buildah.open(&image)?;
-            if seal::seal(&plan, &base.rootfs, &built.rootfs)? {
-                buildah.commit(&built, &image)?;
-            }
-            buildah.close(built)?;
-        }
+        self.finish(&image, &plan, desired, &base)?;
         buildah.close(base)?;
         say(format!("{PUSHING}{}", spec.target));
         let digest = buildah.push(&image, &spec.target, &spec.push_secret)?;
         Ok(format!("{}@{digest}", repository(&spec.target)))
+    }
+
+    /// Cleans and completes what instructions have made, and looks whether nodes can use it.
+    fn finish(&self, image: &str, plan: &Plan, desired: &Desired, base: &Mounted) -> Result<(), Error> {
+        say(format!("{CHECKING}the image"));
+        let built = self.buildah.open(image)?;
+        let touched = self.file.is_some() && seal::seal(plan, &base.rootfs, &built.rootfs)?;
+        check::check(plan, desired, &base.rootfs, &built.rootfs)?;
+        if touched {
+            self.buildah.commit(&built, image)?;
+        }
+        self.buildah.close(built)
     }
 
     fn make(&self, image: &str, plan: &Plan, base: &Mounted) -> Result<(), Error> {

@@ -7,6 +7,8 @@
 
 mod archive;
 mod buildah;
+mod check;
+mod declare;
 mod error;
 mod image;
 mod input;

@@ -1,10 +1,13 @@
 //! The last touch to an image whose stages ran commands: what they left behind, and what they did to the configuration.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use onlay_core::build::layer::{BASE_COPIES, Base as _, Plan, What};
+use onlay_core::build::check::{Fault, Found, fault};
+use onlay_core::build::layer::{BASE_COPIES, Base as _, Entry, Plan, What};
 
+use crate::declare::declare;
 use crate::error::Error;
 use crate::report::say;
 use crate::rootfs::Rootfs;
@@ -23,8 +26,11 @@ pub fn seal(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
     for place in EMPTIED.map(Utf8Path::new) {
         touched |= empty(place, built)?;
     }
+    // Before the configuration's own account files come back.
+    touched |= declare(base, built)?;
     for path in &plan.baked {
         touched |= keep_shipped(plan, path, built)?;
+        touched |= restore(plan, path, built)?;
     }
     Ok(touched)
 }
@@ -45,7 +51,7 @@ fn remove_bound(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Erro
 
 /// Removes what lies below a place and is no directory, without following a link, and says whether anything was there.
 fn empty(place: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
-    if !place.ancestors().all(|path| built.metadata(path).is_some_and(|metadata| metadata.is_dir())) {
+    if !built.is_directory(place) {
         return Ok(false);
     }
     let directory = built.at(place);
@@ -80,9 +86,42 @@ fn keep_shipped(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Er
     if changed {
         make_room(&copy)?;
         fs::copy(built.at(path), &copy).map_err(Error::file("copy", built.at(path)))?;
-        say(format!("the Containerfile changes {path}: nodes get the MachineConfig's"));
     }
     Ok(changed)
+}
+
+/// Makes a file or link as the configuration says again, if instructions have changed or removed it.
+///
+/// What is a directory now, or lies behind a link, is left for the check of the image.
+fn restore(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
+    let Some(entry) = plan.entries.get(path) else { return Ok(false) };
+    let found = built.found(path)?;
+    let Some(fault) = fault(entry, &found) else { return Ok(false) };
+    let mut parents = path.ancestors().skip(1).filter(|parent| built.metadata(parent).is_some());
+    if found == Found::Directory || !parents.all(|parent| built.is_directory(parent)) {
+        return Ok(false);
+    }
+    let does = if fault == Fault::Missing { "removes" } else { "changes" };
+    say(format!("the Containerfile {does} {path}: nodes get the MachineConfig's"));
+    let place = built.at(path);
+    make_room(&place)?;
+    write(entry, &place, built).map(|()| true)
+}
+
+fn write(entry: &Entry, place: &Utf8Path, built: &Rootfs) -> Result<(), Error> {
+    match &entry.what {
+        What::File(contents) => fs::write(place, contents).map_err(Error::file("write", place))?,
+        What::Link(target) => symlink(target, place).map_err(Error::file("make the link", place))?,
+        What::Directory | What::CopyOf(_) => return Ok(()),
+    }
+    let number = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    let (user, group) = (number(built.user(&entry.user)?), number(built.group(&entry.group)?));
+    lchown(place, Some(user), Some(group)).map_err(Error::file("set the owner of", place))?;
+    if !place.is_symlink() {
+        let mode = Permissions::from_mode(entry.mode);
+        fs::set_permissions(place, mode).map_err(Error::file("set the mode of", place))?;
+    }
+    Ok(())
 }
 
 fn make_room(copy: &Utf8Path) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::world::run;
 
-const PROGRAMS: [&str; 8] = ["sh", "cat", "find", "mkdir", "rm", "sed", "id", "cp"];
+const PROGRAMS: [&str; 12] = ["sh", "cat", "find", "mkdir", "rm", "sed", "id", "cp", "ln", "chmod", "chown", "mkfifo"];
 const DIRECTORIES: [&str; 11] = [
     "usr/bin",
     "usr/lib64",
@@ -30,7 +30,10 @@ const LINKS: [(&str, &str); 7] = [
     ("usr/local", "../var/usrlocal"),
     ("etc/alias", "ssh"),
 ];
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 7] = [
+    ("usr/lib/modules/6.1.0/vmlinuz", "a kernel\n"),
+    ("usr/lib/modules/6.1.0/initramfs.img", "its initramfs\n"),
+    ("usr/lib/systemd/system/shipped.service", "[Service]\nExecStart=/bin/true\n"),
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nprinter:x:77:78::/:/bin/false\n"),
     ("etc/group", "root:x:0:\nprinter:x:78:\n"),
     ("etc/motd", "as shipped\n"),

@@ -96,16 +96,43 @@ fn no_configuration_and_no_containerfile_is_the_base() {
 }
 
 #[test]
+fn what_existing_nodes_would_not_get_is_declared_for_them() {
+    let mut world = World::new(OSTREE);
+    let containerfile = "FROM configs AS final\n\
+        RUN echo sssd:x:990:985:SSSD:/:/bin/false >> /etc/passwd && echo sssd:x:985:printer >> /etc/group && \\\n  \
+          mkdir -p /var/lib/sss/db /usr/lib/sysusers.d /usr/lib/tmpfiles.d && chmod 700 /var/lib/sss/db && \\\n  \
+          chown 990:985 /var/lib/sss/db && echo seed > /var/lib/sss/seed && ln -s db /var/lib/sss/link && \\\n  \
+          echo 'u sssd - x /' > /usr/lib/sysusers.d/sssd.conf && \\\n  \
+          echo 'd /var/lib/sss 0755 root root -' > /usr/lib/tmpfiles.d/sssd.conf && \\\n  \
+          mkdir -p /var/lib/apt/x && echo junk > /run/x && mkdir -p /var/home/a\n";
+    let built = world.build(configuration(&[], &[], &[]), Some(containerfile));
+    let layers = world.layers(built.image());
+    let accounts = "g sssd 985\nu sssd 990:sssd SSSD / /bin/false\nm printer sssd\n";
+    assert_eq!(newest(&layers, "usr/lib/sysusers.d/00-onlay.conf").as_deref(), Some(accounts));
+    let var = "d /var/home 0755 root root -\nd /var/home/a 0755 root root -\nd /var/lib/sss/db 0700 sssd sssd -\n\
+        L /var/lib/sss/link - - - - db\nC /var/lib/sss/seed 0644 root root - /usr/lib/onlay/var/lib/sss/seed\n";
+    assert_eq!(newest(&layers, "usr/lib/tmpfiles.d/onlay.conf").as_deref(), Some(var));
+    assert_eq!(newest(&layers, "usr/lib/onlay/var/lib/sss/seed").as_deref(), Some("seed\n"));
+    let last = list(&layers.last().unwrap().1);
+    assert!(["seed", "link"].iter().all(|name| last.contains_key(&format!("var/lib/sss/.wh.{name}"))), "{last:?}");
+    assert!(last["usr/lib/sysusers.d/00-onlay.conf"].starts_with("-rw-r--r-- 0/0"), "{last:?}");
+}
+
+#[test]
 fn what_a_package_or_a_command_does_to_a_configured_path_is_kept_beside_it() {
     let mut world = World::new(OSTREE);
-    let wanted = configuration(&[("/etc/tool.conf", "ours\n"), ("/etc/motd", "ours\n")], &[], &[]);
+    let files = [("/etc/tool.conf", "ours\n"), ("/etc/motd", "ours\n"), ("/etc/gone", "ours\n")];
+    let wanted = configuration(&files, &[("/etc/link", "motd")], &[]);
     let containerfile = "FROM configs AS final\n\
-        RUN echo shipped > /etc/tool.conf.dpkg-dist && echo changed > /etc/motd\n";
+        RUN echo shipped > /etc/tool.conf.dpkg-dist && echo changed > /etc/motd && rm /etc/gone /etc/link\n";
     let built = world.build(wanted, Some(containerfile));
     let layers = world.layers(built.image());
     assert_eq!(newest(&layers, "usr/lib/onlay/base/etc/tool.conf").as_deref(), Some("shipped\n"));
     assert_eq!(newest(&layers, "usr/lib/onlay/base/etc/motd").as_deref(), Some("changed\n"));
-    assert_eq!(newest(&layers, "etc/tool.conf").as_deref(), Some("ours\n"));
+    for path in ["etc/tool.conf", "etc/motd", "etc/gone"] {
+        assert_eq!(newest(&layers, path).as_deref(), Some("ours\n"), "{path}");
+    }
     let last = list(&layers.last().unwrap().1);
     assert!(last.contains_key("etc/.wh.tool.conf.dpkg-dist"), "{last:?}");
+    assert!(last["etc/gone"].starts_with("-rw-r----- 0/0") && last["etc/link"].contains("-> motd"), "{last:?}");
 }

@@ -5,6 +5,7 @@
 
 mod base;
 mod cache;
+mod checks;
 mod failures;
 mod faults;
 mod images;

@@ -223,6 +223,14 @@ impl World {
         fs::write(self.path("spec").join(CONFIGURATION_KEY), packer.finish().unwrap()).unwrap();
     }
 
+    /// Whether any build has pushed an image.
+    pub fn has_image(&self) -> bool {
+        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
+        let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
+        let image = format!("docker://{}/os/image:worker-5d56", self.registry.address());
+        Command::new("skopeo").arg("inspect").args(access).arg(image).output().unwrap().status.success()
+    }
+
     /// Fetches an image, and gives its layers in order: their digests and where their archives lie.
     pub fn layers(&self, image: &str) -> Vec<(String, Utf8PathBuf)> {
         let place = self.path("fetched");

@@ -1,11 +1,14 @@
 //! From a pool's configuration to an image: whether a new one is needed, what it is made of, and the states of a build.
 //!
-//! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`] and [`failure`] are what the builder in the
-//! Job decides by; [`spec`] is what the two say to each other, and [`progress`] what the log says meanwhile.
+//! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`], [`accounts`], [`var`], [`check`] and [`failure`]
+//! are what the builder in the Job decides by; [`spec`] is what the two say to each other, and [`progress`] what the log says
+//! meanwhile.
 
+pub mod accounts;
 pub mod assemble;
 pub mod base;
 pub mod cache;
+pub mod check;
 pub mod containerfile;
 pub mod failure;
 pub mod inputs;
@@ -15,6 +18,7 @@ pub mod machine;
 pub mod progress;
 pub mod pull_secret;
 pub mod spec;
+pub mod var;
 
 /// Settings that builds depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]

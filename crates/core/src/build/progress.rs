@@ -9,7 +9,7 @@ use super::failure::{Began, read_step};
 pub const OWN: &str = "onlay: ";
 /// The builder's own steps, as their lines go on.
 pub const PULLING: &str = "pulling ";
-/// Looking at what the user's instructions made of the configuration.
+/// Looking at what was built.
 pub const CHECKING: &str = "checking ";
 /// The last step.
 pub const PUSHING: &str = "pushing to ";

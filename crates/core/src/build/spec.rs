@@ -89,6 +89,8 @@ pub enum Cause {
     InputRefused,
     /// An instruction ended with an error.
     InstructionFailed,
+    /// What was built cannot run on a node.
+    ImageRefused,
     /// The base image is none of an ostree system.
     BaseImageNotOstree,
     /// An image does not exist.
@@ -111,6 +113,7 @@ impl Cause {
         match self {
             Self::InputRefused => "InputRefused",
             Self::InstructionFailed => "InstructionFailed",
+            Self::ImageRefused => "ImageRefused",
             Self::BaseImageNotOstree => "BaseImageNotOstree",
             Self::ImageNotFound => "ImageNotFound",
             Self::AccessDenied => "AccessDenied",
