@@ -146,6 +146,12 @@ impl Buildah {
         self.talk("pull", &self.pull, &["--policy", "missing", image], &tried)
     }
 
+    /// Whether there is an image of this name.
+    pub fn has(&self, image: &str) -> Result<bool, Error> {
+        let found = self.output("images", &["--quiet", "--filter", &format!("reference={image}")])?;
+        Ok(!found.is_empty())
+    }
+
     /// The labels of an image that is here.
     pub fn labels(&self, image: &str) -> Result<BTreeMap<String, String>, Error> {
         #[derive(Deserialize)]

@@ -1,10 +1,9 @@
 //! From the input to the pushed image.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use onlay_core::build::assemble::{self, Assembled, Configs, ContextFile};
+use onlay_core::build::assemble;
 use onlay_core::build::containerfile::{self, Containerfile};
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
@@ -13,9 +12,9 @@ use onlay_core::build::spec::{Cause, Failure, Spec};
 use onlay_core::render::desired::Desired;
 use onlay_registry::ostree_fault;
 
-use crate::archive;
 use crate::buildah::{Asked, Buildah, Mounted};
 use crate::check;
+use crate::context::Context;
 use crate::error::Error;
 use crate::input::{self, Input};
 use crate::paths::Paths;
@@ -26,8 +25,6 @@ use crate::store::Store;
 
 /// Name of images in buildah's storage; the end of the build's name follows, since builds share a storage.
 const IMAGE: &str = "localhost/onlay";
-/// Name of the generated Containerfile in the context.
-const CONTAINERFILE: &str = ".onlay/Containerfile";
 /// Package managers, and where they keep what they have downloaded and can download again.
 const DOWNLOADS: [(&str, &str); 3] = [
     ("/usr/bin/apt-get", "/var/cache/apt"),
@@ -99,21 +96,25 @@ impl Work<'_> {
     }
 
     fn make(&self, image: &str, plan: &Plan, base: &Mounted) -> Result<(), Error> {
-        let context = self.paths.below_work("context");
-        let containerfile = write_context(&context, self.spec, self.file, plan, base)?;
-        let reuse = self.file.is_none_or(assemble::is_cacheable);
-        if !reuse {
-            say("every instruction runs anew, since a command mounts another stage or image (--mount=…,from=…)");
-        }
-        self.buildah.build(Asked {
-            context: &context,
-            containerfile: &containerfile,
+        let context = Context::write(self.paths.below_work("context"), self.spec, self.file, plan, base)?;
+        let asked = Asked {
+            context: &context.directory,
+            containerfile: &context.containerfile,
             image,
             user: self.file,
             rebuilt: self.spec.rebuilt.is_some(),
-            reuse,
+            reuse: self.file.is_none_or(assemble::is_cacheable),
             volumes: &self.downloads(base)?,
-        })
+        };
+        if !asked.reuse {
+            say("every instruction runs anew, since a command mounts another stage or image (--mount=…,from=…)");
+        }
+        if let Some((image, containerfile)) = &context.configs
+            && !self.buildah.has(image)?
+        {
+            self.buildah.build(Asked { image, containerfile, user: None, reuse: true, volumes: &[], ..asked })?;
+        }
+        self.buildah.build(asked)
     }
 
     /// Directories of this build for what package managers download: what lies there would be part of a layer for good.
@@ -145,41 +146,4 @@ fn check_base(buildah: &Buildah, base: &str) -> Result<(), Error> {
         None => Ok(()),
         Some(fault) => Err(Error::Build(Failure::new(Cause::BaseImageNotOstree, fault))),
     }
-}
-
-/// Writes everything that buildah reads, and gives the path of the Containerfile.
-fn write_context(
-    context: &Utf8Path,
-    spec: &Spec,
-    file: Option<&Containerfile>,
-    plan: &Plan,
-    base: &Mounted,
-) -> Result<Utf8PathBuf, Error> {
-    let layer = !plan.entries.is_empty();
-    let dpkg = base.rootfs.entry(Utf8Path::new("/usr/bin/dpkg")).is_some();
-    let rebuilt = spec.rebuilt.as_deref();
-    let Assembled { text, files } = assemble::assemble(Configs { base: &spec.base, layer, dpkg, rebuilt }, file);
-    let path = context.join(CONTAINERFILE);
-    write(&path, &text)?;
-    for ContextFile { path, contents, executable } in &files {
-        let path = context.join(path);
-        write(&path, contents)?;
-        let mode = if *executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::file("set the mode of", path))?;
-    }
-    if layer {
-        let unknown = archive::write(plan, &base.rootfs, &context.join(assemble::LAYER))?;
-        say(format!("the configuration puts {} paths into the image", plan.baked.len()));
-        for name in unknown {
-            say(format!("the base image has no user or group {name}: its files are root's in the image, not on nodes"));
-        }
-    }
-    Ok(path)
-}
-
-fn write(path: &Utf8Path, text: &str) -> Result<(), Error> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
-    }
-    fs::write(path, text).map_err(Error::file("write", path))
 }

@@ -8,6 +8,7 @@
 mod archive;
 mod buildah;
 mod check;
+mod context;
 mod declare;
 mod error;
 mod image;

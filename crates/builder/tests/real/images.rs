@@ -96,6 +96,28 @@ fn no_configuration_and_no_containerfile_is_the_base() {
 }
 
 #[test]
+fn equal_configurations_give_equal_layers_whatever_the_instructions_are() {
+    let wanted = || configuration(&[("/etc/motd", "ours\n"), ("/etc/new/a", "x\n")], &[("/etc/link", "motd")], &[]);
+    let mut world = World::new(OSTREE);
+    let built = ["uuid", "boot_id"].map(|what| {
+        let text = format!("FROM configs AS final\nRUN cat /proc/sys/kernel/random/{what} > /usr/share/own\n");
+        // Each build has a storage of its own.
+        let image = world.build(wanted(), Some(&text)).image().to_owned();
+        world.layers(&image).into_iter().map(|(digest, _)| digest).collect::<Vec<_>>()
+    });
+    assert_eq!(built[0][..2], built[1][..2]);
+    assert_ne!(built[0][2..], built[1][2..]);
+    let alone = world.build(wanted(), None).image().to_owned();
+    let layers = world.layers(&alone);
+    assert_eq!(layers[1].0, built[0][1]);
+    let entries = list(&layers[1].1);
+    assert!(entries.values().all(|line| line.contains("1970-01-01")), "{entries:?}");
+    let directories: Vec<&str> =
+        entries.keys().filter_map(|name| name.strip_suffix('/')).filter(|name| !name.starts_with("usr")).collect();
+    assert_eq!(directories, ["etc", "etc/new"]);
+}
+
+#[test]
 fn what_existing_nodes_would_not_get_is_declared_for_them() {
     let mut world = World::new(OSTREE);
     let containerfile = "FROM configs AS final\n\

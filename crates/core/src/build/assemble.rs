@@ -12,9 +12,11 @@ use super::inputs::hex;
 /// Name of the archive in the context that holds the configuration layer.
 pub const LAYER: &str = ".onlay/configuration.tar";
 
+/// Name of images of the stage `configs`; what they are made of follows.
+const CONFIGS_IMAGE: &str = "localhost/onlay-configs";
 /// Label of an image whose instructions ran anew because a person asked for it: when that was.
 const REBUILT_LABEL: &str = "dev.onlay.rebuilt";
-/// Bytes of the digest in the path of a heredoc, two digits each.
+/// Bytes of the digest in a path or a name, two digits each.
 const DIGEST_BYTES: usize = 16;
 /// Environment of commands where dpkg is: nobody can answer a question, and what the configuration wrote stays.
 const DPKG: &str = "ENV DEBIAN_FRONTEND=noninteractive DPKG_FORCE=confold\n";
@@ -61,29 +63,41 @@ pub enum Origin<'a> {
     Added,
 }
 
-/// Puts the stage `configs` in front of a Containerfile.
-pub fn assemble(configs: Configs<'_>, file: Option<&Containerfile>) -> Assembled {
-    let mut text = String::new();
-    let mut files = Vec::new();
-    for argument in file.iter().flat_map(|file| &file.arguments) {
-        text.push_str(&argument.source);
-    }
-    text.push_str(&format!("FROM {} AS {CONFIGS}\n", configs.base));
+/// The Containerfile of the stage `configs` alone.
+pub fn configs(configs: Configs<'_>) -> String {
+    let mut text = format!("FROM {} AS {CONFIGS}\n", configs.base);
     if configs.layer {
         text.push_str(&format!("ADD [\"{LAYER}\", \"/\"]\n"));
     }
-    let Some(file) = file else { return Assembled { text, files } };
     if configs.dpkg {
         text.push_str(DPKG);
     }
-    let head = file.head.as_str();
+    text
+}
+
+/// The name of the image of the stage `configs`: the same one means the same text and the same archive.
+pub fn configs_image(text: &str, layer: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(text).chain_update([0]).chain_update(layer).finalize();
+    format!("{CONFIGS_IMAGE}:{}", hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest)))
+}
+
+/// The Containerfile of an image: the stage `configs`, from an image of it if that is there, then what the user wrote.
+pub fn assemble(configs: Configs<'_>, image: Option<&str>, file: Option<&Containerfile>) -> Assembled {
+    let mut files = Vec::new();
+    let first = image.map_or_else(|| self::configs(configs), |image| format!("FROM {image} AS {CONFIGS}\n"));
+    let Some(file) = file else { return Assembled { text: first, files } };
+    let mut text = file.head.clone();
+    for argument in &file.arguments {
+        text.push_str(&argument.source);
+    }
+    text.push_str(&first);
     for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
         text.push_str(&translate(instruction, &mut files));
         if instruction.keyword == Keyword::From {
             text.push_str(&rebuilt(configs));
         }
     }
-    Assembled { text: format!("{head}{text}"), files }
+    Assembled { text, files }
 }
 
 /// What stands behind every `FROM` of the user, so that nothing below is taken from a build before a person asked for

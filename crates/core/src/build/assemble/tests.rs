@@ -9,18 +9,18 @@ fn configs() -> Configs<'static> {
 }
 
 fn assembled(text: &str) -> Assembled {
-    assemble(configs(), parse(text).unwrap().as_ref())
+    assemble(configs(), None, parse(text).unwrap().as_ref())
 }
 
 #[test]
 fn without_a_containerfile_configs_is_the_image() {
-    let assembled = assemble(configs(), None);
+    let assembled = assemble(configs(), None, None);
     assert_eq!(assembled.text, format!("FROM {BASE} AS configs\nADD [\".onlay/configuration.tar\", \"/\"]\n"));
 }
 
 #[test]
 fn an_empty_configuration_adds_nothing() {
-    let assembled = assemble(Configs { layer: false, ..configs() }, None);
+    let assembled = assemble(Configs { layer: false, ..configs() }, None, None);
     assert_eq!(assembled.text, format!("FROM {BASE} AS configs\n"));
 }
 
@@ -35,9 +35,25 @@ fn what_the_user_wrote_follows_as_it_is() {
 }
 
 #[test]
+fn an_image_of_the_stage_stands_in_for_it() {
+    let file = parse("# escape=\\\nARG A=b\nFROM configs\nRUN true").unwrap();
+    let text = assemble(configs(), Some("localhost/x:1"), file.as_ref()).text;
+    assert_eq!(text, "# escape=\\\nARG A=b\nFROM localhost/x:1 AS configs\nFROM configs\nRUN true\n");
+    let text = super::configs(Configs { dpkg: true, ..configs() });
+    assert_eq!(text, format!("FROM {BASE} AS configs\nADD [\".onlay/configuration.tar\", \"/\"]\n{DPKG}"));
+}
+
+#[test]
+fn the_image_of_the_stage_is_named_by_what_it_is_made_of() {
+    let name = configs_image("FROM a\n", b"layer");
+    assert!(name.starts_with("localhost/onlay-configs:") && name == configs_image("FROM a\n", b"layer"), "{name}");
+    assert!([("FROM b\n", "layer"), ("FROM a\n", "other")].iter().all(|(a, b)| configs_image(a, b.as_bytes()) != name));
+}
+
+#[test]
 fn dpkg_is_told_that_nobody_answers() {
     let file = parse("FROM configs\nRUN true").unwrap();
-    let text = assemble(Configs { dpkg: true, ..configs() }, file.as_ref()).text;
+    let text = assemble(Configs { dpkg: true, ..configs() }, None, file.as_ref()).text;
     assert!(text.contains("ENV DEBIAN_FRONTEND=noninteractive DPKG_FORCE=confold\nFROM configs\n"), "{text}");
 }
 
@@ -45,7 +61,7 @@ fn dpkg_is_told_that_nobody_answers() {
 fn a_person_who_asks_for_another_build_changes_what_every_instruction_stands_on() {
     let file = parse("FROM debian AS tool\nRUN a\nFROM configs\nRUN b").unwrap();
     let at = "2026-01-01T00:00:00Z";
-    let text = assemble(Configs { rebuilt: Some(at), ..configs() }, file.as_ref()).text;
+    let text = assemble(Configs { rebuilt: Some(at), ..configs() }, None, file.as_ref()).text;
     let label = format!("LABEL dev.onlay.rebuilt=\"{at}\"\n");
     assert!(text.ends_with(&format!("FROM debian AS tool\n{label}RUN a\nFROM configs\n{label}RUN b\n")), "{text}");
 }
