@@ -161,7 +161,7 @@ fn a_cache_that_is_too_large_is_emptied_and_used() {
 #[test]
 fn a_build_that_was_killed_leaves_a_cache_that_the_next_one_can_use() {
     let mut world = World::new(OSTREE).with_cache();
-    world.kill_at("STEP 3/3", nothing(), &format!("FROM configs AS final\n{FIRST}\nRUN while :; do :; done\n"));
+    world.kill_at("STEP 3/4", nothing(), &format!("FROM configs AS final\n{FIRST}\nRUN while :; do :; done\n"));
     let built = world.build(nothing(), Some(&format!("FROM configs AS final\n{FIRST}\n")));
     assert_eq!(built.exit_code, 0);
 }

@@ -118,6 +118,27 @@ fn equal_configurations_give_equal_layers_whatever_the_instructions_are() {
 }
 
 #[test]
+fn an_image_says_where_it_comes_from() {
+    let mut world = World::new(OSTREE);
+    let (repository, digest) = world.base.split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    for containerfile in [None, Some("FROM configs AS final\nLABEL mine=1\n")] {
+        let built = world.build(configuration(&[], &[], &[]), containerfile);
+        let labels = world.labels(built.image());
+        let expected = [
+            ("dev.onlay.machineosbuild", "worker-5d56"),
+            ("dev.onlay.machineosconfig", "worker"),
+            ("dev.onlay.rendered", "rendered-worker-31fc"),
+            ("dev.onlay.version", env!("CARGO_PKG_VERSION")),
+            ("org.opencontainers.image.base.digest", &digest),
+            ("org.opencontainers.image.base.name", &repository),
+            ("ostree.bootable", "1"),
+        ];
+        assert!(expected.iter().all(|(name, value)| labels[*name] == *value), "{labels}");
+        assert_eq!(labels.get("mine").is_some(), containerfile.is_some());
+    }
+}
+
+#[test]
 fn what_existing_nodes_would_not_get_is_declared_for_them() {
     let mut world = World::new(OSTREE);
     let containerfile = "FROM configs AS final\n\

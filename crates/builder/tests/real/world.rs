@@ -231,6 +231,14 @@ impl World {
         Command::new("skopeo").arg("inspect").args(access).arg(image).output().unwrap().status.success()
     }
 
+    /// The labels of an image.
+    pub fn labels(&self, image: &str) -> Value {
+        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
+        let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
+        let text = run(&[&["skopeo", "inspect"][..], &access, &[&format!("docker://{image}")]].concat());
+        serde_json::from_str::<Value>(&text).unwrap()["Labels"].clone()
+    }
+
     /// Fetches an image, and gives its layers in order: their digests and where their archives lie.
     pub fn layers(&self, image: &str) -> Vec<(String, Utf8PathBuf)> {
         let place = self.path("fetched");

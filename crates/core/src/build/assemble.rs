@@ -4,10 +4,13 @@
 //! layer of an instruction from an earlier build when the text of the instruction, and the layers below, are the same:
 //! so whatever else an instruction depends on must be in its text. (What `ADD` and `COPY` bring it compares by content.)
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::containerfile::{CONFIGS, Containerfile, Heredoc, Instruction, Keyword};
-use super::inputs::hex;
+use super::inputs::{digest_of, hex, repository};
+use super::spec::Spec;
 
 /// Name of the archive in the context that holds the configuration layer.
 pub const LAYER: &str = ".onlay/configuration.tar";
@@ -32,6 +35,8 @@ pub struct Configs<'a> {
     pub dpkg: bool,
     /// When a person last asked to build once more: layers from before are not taken again.
     pub rebuilt: Option<&'a str>,
+    /// What the image says of itself, by [`labels`].
+    pub labels: &'a BTreeMap<&'static str, String>,
 }
 
 /// What the builder works on.
@@ -81,11 +86,12 @@ pub fn configs_image(text: &str, layer: &[u8]) -> String {
     format!("{CONFIGS_IMAGE}:{}", hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest)))
 }
 
-/// The Containerfile of an image: the stage `configs`, from an image of it if that is there, then what the user wrote.
+/// The Containerfile of an image: the stage `configs`, from an image of it if that is there, then what the user wrote, and
+/// last what the image says of itself.
 pub fn assemble(configs: Configs<'_>, image: Option<&str>, file: Option<&Containerfile>) -> Assembled {
     let mut files = Vec::new();
     let first = image.map_or_else(|| self::configs(configs), |image| format!("FROM {image} AS {CONFIGS}\n"));
-    let Some(file) = file else { return Assembled { text: first, files } };
+    let Some(file) = file else { return Assembled { text: first + &label(configs.labels), files } };
     let mut text = file.head.clone();
     for argument in &file.arguments {
         text.push_str(&argument.source);
@@ -97,7 +103,27 @@ pub fn assemble(configs: Configs<'_>, image: Option<&str>, file: Option<&Contain
             text.push_str(&rebuilt(configs));
         }
     }
+    text.push_str(&label(configs.labels));
     Assembled { text, files }
+}
+
+/// What the image of a build says of itself; `version` is that of onlay.
+pub fn labels(spec: &Spec, version: &str) -> BTreeMap<&'static str, String> {
+    let config = spec.build.rsplit_once('-').map_or(spec.build.as_str(), |(config, _)| config);
+    BTreeMap::from([
+        ("dev.onlay.machineosbuild", spec.build.clone()),
+        ("dev.onlay.machineosconfig", config.to_owned()),
+        ("dev.onlay.rendered", spec.rendered.clone()),
+        ("dev.onlay.version", version.to_owned()),
+        ("org.opencontainers.image.base.digest", digest_of(&spec.base).to_owned()),
+        ("org.opencontainers.image.base.name", repository(&spec.base).to_owned()),
+    ])
+}
+
+/// The last instruction: what stands in front of it is not built anew when a label changes.
+fn label(labels: &BTreeMap<&'static str, String>) -> String {
+    let words: String = labels.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
+    if words.is_empty() { words } else { format!("LABEL{words}\n") }
 }
 
 /// What stands behind every `FROM` of the user, so that nothing below is taken from a build before a person asked for

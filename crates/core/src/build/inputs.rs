@@ -171,7 +171,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn digest_of(image: &str) -> &str {
+/// The digest of an image reference, or all of it if it has none.
+pub(super) fn digest_of(image: &str) -> &str {
     image.rsplit_once('@').map_or(image, |(_, digest)| digest)
 }
 

@@ -4,8 +4,10 @@ use super::*;
 use crate::build::containerfile::parse;
 
 const BASE: &str = "registry.example.com/os/base@sha256:aa";
+static NO_LABELS: BTreeMap<&'static str, String> = BTreeMap::new();
+
 fn configs() -> Configs<'static> {
-    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None }
+    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, labels: &NO_LABELS }
 }
 
 fn assembled(text: &str) -> Assembled {
@@ -55,6 +57,31 @@ fn dpkg_is_told_that_nobody_answers() {
     let file = parse("FROM configs\nRUN true").unwrap();
     let text = assemble(Configs { dpkg: true, ..configs() }, None, file.as_ref()).text;
     assert!(text.contains("ENV DEBIAN_FRONTEND=noninteractive DPKG_FORCE=confold\nFROM configs\n"), "{text}");
+}
+
+#[test]
+fn an_image_says_where_it_comes_from_in_its_last_instruction() {
+    let spec = Spec {
+        build: "worker-a-0123456789abcdef0123456789abcdef".to_owned(),
+        rendered: "rendered-worker-a-31fc".to_owned(),
+        base: BASE.to_owned(),
+        target: String::new(),
+        pull_secret: String::new(),
+        push_secret: String::new(),
+        containerfile: None,
+        rebuilt: None,
+        cache_limit: None,
+    };
+    let labels = labels(&spec, "0.1.0");
+    let line = "LABEL dev.onlay.machineosbuild=\"worker-a-0123456789abcdef0123456789abcdef\" \
+                dev.onlay.machineosconfig=\"worker-a\" dev.onlay.rendered=\"rendered-worker-a-31fc\" \
+                dev.onlay.version=\"0.1.0\" org.opencontainers.image.base.digest=\"sha256:aa\" \
+                org.opencontainers.image.base.name=\"registry.example.com/os/base\"\n";
+    let file = parse("FROM configs\nRUN b").unwrap();
+    for (file, before) in [(None, "\"/\"]\n"), (file.as_ref(), "RUN b\n")] {
+        let text = assemble(Configs { labels: &labels, ..configs() }, None, file).text;
+        assert!(text.ends_with(&format!("{before}{line}")), "{text}");
+    }
 }
 
 #[test]
