@@ -2,7 +2,10 @@
 //!
 //! One object is read for each pool, the one with the pool's name; every field may be absent.
 
+mod inputs;
 mod schema;
+
+pub use inputs::{BuildArgument, BuildSecret, ContainerfileKey, ContainerfileSource, ImageContext, Proxy, SecretKey};
 
 use std::collections::BTreeMap;
 
@@ -30,7 +33,7 @@ pub const VERSION: &str = "v1alpha1";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LayeringPolicySpec {
-    /// How the pool's images are built. A change counts from the next build on, and makes none.
+    /// How the pool's images are built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildPolicy>,
 }
@@ -72,6 +75,24 @@ pub struct BuildPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10))]
     pub retries: Option<i32>,
+    /// The Containerfile, if it does not lie in the MachineOSConfig: of any length, and with files of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerfile: Option<ContainerfileSource>,
+    /// Values of build arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub build_args: Vec<BuildArgument>,
+    /// What commands can see with `RUN --mount=type=secret,id=…`. A change makes no new image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub secrets: Vec<BuildSecret>,
+    /// Images that the Containerfile can name otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub contexts: Vec<ImageContext>,
+    /// Proxies between builds and the network; those of the cluster if absent, none if there is nothing in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
 }
 
 /// What a tag that names a base image stands for.

@@ -128,6 +128,16 @@ pub const BASE_IMAGE_KEYS: [&str; 2] = ["baseOSContainerImage", "osImageURL"];
 /// Key of the ConfigMap with extra registry authorities.
 pub const REGISTRY_CA_KEY: &str = "ca.crt";
 
+/// ConfigMap in the onlay namespace with the files that commands of builds see in `/etc/yum.repos.d`.
+pub const REPOSITORIES_CONFIG_MAP: &str = "etc-yum-repos-d";
+/// Secret in the onlay namespace with the files that commands of builds see in `/etc/pki/rpm-gpg`.
+pub const PACKAGE_KEYS_SECRET: &str = "etc-pki-rpm-gpg";
+/// Secret with the files that commands of builds see in `/etc/pki/entitlement`: in the onlay namespace, else in
+/// [`CLUSTER_NAMESPACE`].
+pub const ENTITLEMENT_SECRET: &str = "etc-pki-entitlement";
+/// Namespace in which a cluster keeps what its own parts share, entitlements among it.
+pub const CLUSTER_NAMESPACE: &str = "openshift-config-managed";
+
 /// Directory of a node in which builds leave things for later ones; the agent makes it.
 pub const BUILD_CACHE_DIRECTORY: &str = "/var/lib/onlay/build-cache";
 /// User and group of the builder.
@@ -169,6 +179,11 @@ pub fn rendered(pool: &str, hash: &str) -> String {
 /// Name of a MachineOSBuild: `<machineosconfig>-<hash>`.
 pub fn build(machine_os_config: &str, hash: &str) -> String {
     format!("{machine_os_config}-{hash}")
+}
+
+/// Name of a pool's own Secret with entitlements: `etc-pki-entitlement-<pool>`.
+pub fn entitlement_of(pool: &str) -> String {
+    format!("{ENTITLEMENT_SECRET}-{pool}")
 }
 
 /// Name of the Job of a MachineOSBuild: `build-<machineosbuild>`.

@@ -12,6 +12,7 @@ use onlay_host::command::{Run as _, Runner};
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::extras::Bound;
 use crate::paths::Paths;
 use crate::registries::Registries;
 use crate::report::say;
@@ -50,12 +51,14 @@ pub struct Asked<'a> {
     pub image: &'a str,
     /// What of the Containerfile the user wrote.
     pub user: Option<&'a Containerfile>,
-    /// Whether the Containerfile says when a person asked to build once more.
-    pub rebuilt: bool,
+    /// Whether something of ours stands behind every `FROM` of the user.
+    pub marked: bool,
     /// Whether earlier builds' layers of instructions may be taken.
     pub reuse: bool,
-    /// Directories that stand in for those of commands, each with the path where commands see it.
-    pub volumes: &'a [(Utf8PathBuf, &'static str)],
+    /// Directories that stand in for those of commands.
+    pub volumes: &'a [Bound],
+    /// More options.
+    pub options: &'a [String],
 }
 
 /// How a build that failed ended.
@@ -70,7 +73,12 @@ enum Ended {
 
 impl Buildah {
     /// Makes the directories that buildah works in, and finds a driver that works there.
-    pub fn new(paths: &Paths, registries: &Registries, store: &Store) -> Result<Self, Error> {
+    pub fn new(
+        paths: &Paths,
+        registries: &Registries,
+        store: &Store,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
         let run = paths.below_work("run");
         fs::create_dir_all(&run).map_err(Error::file("create", &run))?;
         let access = |authfile: &Utf8PathBuf| {
@@ -79,7 +87,7 @@ impl Buildah {
             ["--authfile".to_owned(), authfile.to_string()].into_iter().chain(authorities).collect()
         };
         let with = |driver: Driver| Self {
-            program: program(store, driver, &run),
+            program: program(store, driver, &run, environment),
             driver,
             pull: access(&registries.pull),
             push: access(&registries.push),
@@ -220,7 +228,7 @@ impl Buildah {
         if status.success() {
             return Ok(());
         }
-        let failure = progress.failure(asked.user, asked.rebuilt, status.code());
+        let failure = progress.failure(asked.user, asked.marked, status.code());
         Err(if progress.may_be_stale(&failure) { Ended::Stale(failure) } else { Ended::Failed(failure) })
     }
 
@@ -237,7 +245,10 @@ impl Buildah {
         }
         options.extend(["--tag", asked.image, "--file", asked.containerfile.as_str()]);
         let mut options: Vec<String> = options.into_iter().map(str::to_owned).collect();
-        options.extend(asked.volumes.iter().map(|(directory, path)| format!("--volume={directory}:{path}:rw")));
+        options.extend(asked.volumes.iter().map(|Bound { directory, path, writable }| {
+            format!("--volume={directory}:{path}:{}", if *writable { "rw" } else { "ro" })
+        }));
+        options.extend(asked.options.iter().cloned());
         options.push(asked.context.to_string());
         options
     }
@@ -257,9 +268,11 @@ impl Buildah {
     }
 }
 
-/// The words that begin every command.
-fn program(store: &Store, driver: Driver, run: &Utf8Path) -> Vec<String> {
+/// The words that begin every command. buildah gives proxies in its environment to commands, but not to the image.
+fn program(store: &Store, driver: Driver, run: &Utf8Path, environment: &BTreeMap<String, String>) -> Vec<String> {
+    let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
     let (home, storage) = (format!("HOME={}", store.home()), store.storage(driver));
-    let words = ["env", home.as_str(), "buildah", "--root", storage.as_str(), "--runroot", run.as_str()];
-    words.iter().chain(driver.options()).map(|word| (*word).to_owned()).collect()
+    let words = ["buildah", "--root", storage.as_str(), "--runroot", run.as_str()];
+    let words = words.iter().chain(driver.options()).map(|word| (*word).to_owned());
+    ["env".to_owned(), home].into_iter().chain(variables).chain(words).collect()
 }

@@ -44,7 +44,8 @@ impl Context {
         let layer = !plan.entries.is_empty();
         let dpkg = file.is_some() && base.rootfs.entry(Utf8Path::new("/usr/bin/dpkg")).is_some();
         let labels = assemble::labels(spec, env!("CARGO_PKG_VERSION"));
-        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt: spec.rebuilt.as_deref(), labels: &labels };
+        let (rebuilt, mounted) = (spec.rebuilt.as_deref(), spec.extras.mark());
+        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt, mounted: mounted.as_deref(), labels: &labels };
         let archive = if layer { write_layer(&directory, plan, base)? } else { Vec::new() };
         let mut image = None;
         if file.is_some() && (layer || dpkg) {

@@ -48,6 +48,16 @@ pub enum Error {
          secret docker-registry`"
     )]
     SecretEmpty(String),
+    /// Something that the build is given is not what it was when the build was made.
+    #[error(
+        "failed to use {object}: its key {key} has changed since the build was made; the next build has what is there now"
+    )]
+    Changed {
+        /// The ConfigMap or Secret.
+        object: String,
+        /// The key.
+        key: String,
+    },
     /// The configuration cannot be read.
     #[error(transparent)]
     Configuration(#[from] RenderError),
@@ -68,6 +78,7 @@ impl Error {
         let cause = match &self {
             Self::Build(_) | Self::Input { .. } | Self::Inspect { .. } => Cause::BuilderFailed,
             Self::Configuration(_) | Self::Layer(_) | Self::Secret { .. } | Self::SecretEmpty(_) => Cause::InputRefused,
+            Self::Changed { .. } => Cause::InputChanged,
             Self::File { .. } | Self::Command(_) => Cause::MachineFailed,
         };
         match self {

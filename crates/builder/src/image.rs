@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use onlay_core::build::assemble;
 use onlay_core::build::containerfile::{self, Containerfile};
+use onlay_core::build::extras::Extras;
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
 use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
@@ -16,6 +17,7 @@ use crate::buildah::{Asked, Buildah, Mounted};
 use crate::check;
 use crate::context::Context;
 use crate::error::Error;
+use crate::extras::{self, Bound};
 use crate::input::{self, Input};
 use crate::paths::Paths;
 use crate::registries::Registries;
@@ -25,6 +27,8 @@ use crate::store::Store;
 
 /// Name of images in buildah's storage; the end of the build's name follows, since builds share a storage.
 const IMAGE: &str = "localhost/onlay";
+/// The directory that `ADD` and `COPY` see, below the one to work in.
+const CONTEXT: &str = "context";
 /// Package managers, and where they keep what they have downloaded and can download again.
 const DOWNLOADS: [(&str, &str); 3] = [
     ("/usr/bin/apt-get", "/var/cache/apt"),
@@ -35,11 +39,11 @@ const DOWNLOADS: [(&str, &str); 3] = [
 /// Builds and pushes the image, and gives it by digest.
 pub fn build(paths: &Paths) -> Result<String, Error> {
     let Input { spec, desired } = input::read(paths)?;
-    let file = read(&spec)?;
+    let file = read(paths, &spec)?;
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let mut store = Store::open(paths, spec.cache_limit)?;
-    let buildah = open(paths, &registries, &mut store)?;
+    let buildah = open(paths, &registries, &mut store, &spec.extras)?;
     let pushed = Work { paths, spec: &spec, file: file.as_ref(), buildah }.push(&desired);
     if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &pushed {
         store.suspect();
@@ -48,8 +52,8 @@ pub fn build(paths: &Paths) -> Result<String, Error> {
 }
 
 /// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
-fn open(paths: &Paths, registries: &Registries, store: &mut Store) -> Result<Buildah, Error> {
-    let buildah = Buildah::new(paths, registries, store).and_then(|buildah| {
+fn open(paths: &Paths, registries: &Registries, store: &mut Store, extras: &Extras) -> Result<Buildah, Error> {
+    let buildah = Buildah::new(paths, registries, store, &extras.environment).and_then(|buildah| {
         let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
         tidied.map(|()| buildah)
     });
@@ -96,23 +100,26 @@ impl Work<'_> {
     }
 
     fn make(&self, image: &str, plan: &Plan, base: &Mounted) -> Result<(), Error> {
-        let context = Context::write(self.paths.below_work("context"), self.spec, self.file, plan, base)?;
+        let context = Context::write(self.paths.below_work(CONTEXT), self.spec, self.file, plan, base)?;
         let asked = Asked {
             context: &context.directory,
             containerfile: &context.containerfile,
             image,
             user: self.file,
-            rebuilt: self.spec.rebuilt.is_some(),
+            marked: self.spec.is_marked(),
             reuse: self.file.is_none_or(assemble::is_cacheable),
-            volumes: &self.downloads(base)?,
+            options: &extras::options(self.paths, &self.spec.extras),
+            volumes: &[self.downloads(base)?, extras::directories(self.paths, &self.spec.extras)?].concat(),
         };
         if !asked.reuse {
-            say("every instruction runs anew, since a command mounts another stage or image (--mount=…,from=…)");
+            say("every instruction runs anew, since a command mounts another stage, image or file (--mount)");
         }
         if let Some((image, containerfile)) = &context.configs
             && !self.buildah.has(image)?
         {
-            self.buildah.build(Asked { image, containerfile, user: None, reuse: true, volumes: &[], ..asked })?;
+            let configs =
+                Asked { image, containerfile, user: None, reuse: true, options: &[], volumes: &[], ..asked };
+            self.buildah.build(configs)?;
         }
         self.buildah.build(asked)
     }
@@ -120,7 +127,7 @@ impl Work<'_> {
     /// Directories of this build for what package managers download: what lies there would be part of a layer for good.
     ///
     /// Only for a single stage: several may have several systems.
-    fn downloads(&self, base: &Mounted) -> Result<Vec<(Utf8PathBuf, &'static str)>, Error> {
+    fn downloads(&self, base: &Mounted) -> Result<Vec<Bound>, Error> {
         if self.file.is_none_or(|file| file.stages.len() > 1) {
             return Ok(Vec::new());
         }
@@ -128,17 +135,17 @@ impl Work<'_> {
         here.map(|(_, path)| {
             let directory = self.paths.below_work("downloads").join(path.trim_start_matches('/'));
             fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
-            Ok((directory, path))
+            Ok(Bound { directory, path, writable: true })
         })
         .collect()
     }
 }
 
-fn read(spec: &Spec) -> Result<Option<Containerfile>, Error> {
-    let Some(text) = &spec.containerfile else { return Ok(None) };
+fn read(paths: &Paths, spec: &Spec) -> Result<Option<Containerfile>, Error> {
+    let Some(text) = extras::containerfile(paths, spec, &paths.below_work(CONTEXT))? else { return Ok(None) };
     let refuse =
         |error: containerfile::ContainerfileError| Error::Build(Failure::new(Cause::InputRefused, error.to_string()));
-    containerfile::parse(text).map_err(refuse)
+    containerfile::parse_with(&text, &spec.extras.outside()).map_err(refuse)
 }
 
 fn check_base(buildah: &Buildah, base: &str) -> Result<(), Error> {

@@ -11,6 +11,7 @@ mod check;
 mod context;
 mod declare;
 mod error;
+mod extras;
 mod image;
 mod input;
 mod namespace;

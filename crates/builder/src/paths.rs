@@ -12,6 +12,12 @@ pub struct Paths {
     pub push: Utf8PathBuf,
     /// More authorities for registries; may not exist.
     pub authorities: Utf8PathBuf,
+    /// The Containerfile and the files beside it, if it does not lie in the specification.
+    pub context: Utf8PathBuf,
+    /// Secrets for commands, each by what the Containerfile calls it.
+    pub secrets: Utf8PathBuf,
+    /// Directories that commands see, each by its own name.
+    pub mounts: Utf8PathBuf,
     /// What earlier builds have left; may not exist.
     pub cache: Utf8PathBuf,
     /// A directory to work in, on a file system that is no overlay.
@@ -28,6 +34,9 @@ impl Default for Paths {
             pull: job::PULL_DIRECTORY.into(),
             push: job::PUSH_DIRECTORY.into(),
             authorities: job::CA_DIRECTORY.into(),
+            context: job::CONTEXT_DIRECTORY.into(),
+            secrets: job::SECRETS_DIRECTORY.into(),
+            mounts: job::MOUNTS_DIRECTORY.into(),
             cache: job::CACHE_DIRECTORY.into(),
             work: job::WORK_DIRECTORY.into(),
             message: "/dev/termination-log".into(),

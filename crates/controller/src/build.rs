@@ -7,6 +7,8 @@ mod follow;
 mod lookup;
 mod materials;
 mod objects;
+mod provided;
+mod proxy;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +18,9 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use onlay_api::{MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
+use onlay_api::{
+    BuildPolicy, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names,
+};
 use onlay_core::build::base::watch::{Answer, Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
@@ -114,6 +118,9 @@ async fn decide(
         settings.node_secrets_namespace,
         pull_secret::name(&config.spec.machine_config_pool.name)
     ));
+    let of_builds = policy.as_ref().and_then(|policy| policy.spec.build.as_ref());
+    let pool = &config.spec.machine_config_pool.name;
+    let provided = provided::read(objects, of_builds.unwrap_or(&BuildPolicy::default()), pool, now).await;
     let observed = Observed {
         config,
         pool: seen.pool.as_deref(),
@@ -128,6 +135,7 @@ async fn decide(
         node_entry: materials.node_entry(repository(&config.spec.rendered_image_push_spec)),
         node_secret: node_secret.as_deref(),
         policy: policy.as_deref(),
+        provided: &provided,
         settings,
     };
     let decision = machine::decide(&observed, now);

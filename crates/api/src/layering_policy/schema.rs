@@ -20,6 +20,67 @@ pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The key of a Containerfile where a policy does not say.
+pub const CONTAINERFILE_KEY: &str = "Containerfile";
+/// What a key of a ConfigMap or Secret looks like.
+const KEY: &str = "^[-._a-zA-Z0-9]+$";
+
+/// The key of a Containerfile.
+pub fn containerfile_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 253, "pattern": KEY, "x-server-default": CONTAINERFILE_KEY})
+}
+
+/// A key of a ConfigMap or Secret.
+pub fn key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 253, "pattern": KEY})
+}
+
+/// The name of a build argument.
+pub fn argument_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 128, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})
+}
+
+/// What names a secret in a Containerfile; it is a file of the builder, too.
+pub fn id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 63, "pattern": "^[A-Za-z0-9][-A-Za-z0-9_]*([.][-A-Za-z0-9_]+)*$"})
+}
+
+/// The name of an image context: that of no image with a registry, and not that of our own stage.
+pub fn context_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 63,
+        "pattern": "^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$",
+        "x-kubernetes-validations": [{
+            "rule": "self != 'configs'",
+            "message": "configs is the stage that holds base image and configuration; choose another name",
+        }],
+    })
+}
+
+/// The address of a proxy.
+pub fn proxy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 2048, "pattern": r"^https?://[^\s/]\S*$"})
+}
+
+/// What is reached without a proxy.
+pub fn no_proxy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 8192, "pattern": r"^\S+$"})
+}
+
+/// An image.
+pub fn image(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 447, "pattern": "^[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]+)?/[-A-Za-z0-9_./]+(:[A-Za-z0-9_][-A-Za-z0-9_.]*)?(@sha256:[a-f0-9]{64})?$"})
+}
+
+/// Rules of a Containerfile in an object.
+pub fn containerfile_rules() -> Value {
+    json!([{
+        "rule": "has(self.configMapKeyRef) != has(self.secretKeyRef)",
+        "message": "exactly one of configMapKeyRef and secretKeyRef is required",
+    }])
+}
+
 /// A size in bytes.
 pub fn size(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 16, "pattern": SIZE})

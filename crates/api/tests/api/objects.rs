@@ -45,6 +45,11 @@ fn policy() -> Value {
         "priorityClassName": "builds",
         "timeoutSeconds": 3600,
         "retries": 1,
+        "containerfile": {"configMapKeyRef": {"name": "worker-image", "key": "Containerfile"}},
+        "buildArgs": [{"name": "VERSION", "value": "1.2"}],
+        "secrets": [{"id": "token", "secretKeyRef": {"name": "mirror", "key": "token"}}],
+        "proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": ".svc,10.0.0.0/8"},
+        "contexts": [{"name": "tools", "image": format!("registry.example.com:5000/tools/all:1@{DIGEST}")}],
     }})
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{OSTREE, World, configuration, run};
 
 /// The entries of a layer: name, and the line that tar prints of it.
-fn list(layer: &Utf8Path) -> BTreeMap<String, String> {
+pub fn list(layer: &Utf8Path) -> BTreeMap<String, String> {
     let listing = run(&["tar", "--numeric-owner", "--full-time", "-tvzf", layer.as_str()]);
     let entries = listing.lines().map(|line| {
         let name = line.split_whitespace().nth(5).unwrap();
@@ -20,7 +20,7 @@ fn read(layer: &Utf8Path, name: &str) -> String {
 }
 
 /// The newest contents of a file in several layers.
-fn newest(layers: &[(String, Utf8PathBuf)], name: &str) -> Option<String> {
+pub fn newest(layers: &[(String, Utf8PathBuf)], name: &str) -> Option<String> {
     let with = layers.iter().rev().find(|(_, layer)| list(layer).contains_key(name));
     with.map(|(_, layer)| read(layer, name))
 }

@@ -6,6 +6,7 @@
 mod base;
 mod cache;
 mod checks;
+mod extras;
 mod failures;
 mod faults;
 mod images;

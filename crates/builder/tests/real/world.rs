@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_builder::Paths;
+use onlay_core::build::extras::Extras;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
 use onlay_testkit::RegistryServer;
 use onlay_testkit::registry_server::SpoiledRegistry;
@@ -36,6 +37,9 @@ fn paths(directory: &Utf8Path, work: &str) -> Paths {
         pull: directory.join("pull"),
         push: directory.join("push"),
         authorities: directory.join("ca"),
+        context: directory.join("context"),
+        secrets: directory.join("secrets"),
+        mounts: directory.join("mounts"),
         cache: directory.join("cache"),
         work: directory.join(work),
         message: directory.join(work).join("message"),
@@ -76,6 +80,8 @@ pub struct World {
     pub rebuilt: Option<String>,
     /// What stands before the registry, if anything.
     pub front: Option<SpoiledRegistry>,
+    /// What the builds are given besides.
+    pub extras: Extras,
     directory: TempDir,
     tries: u32,
 }
@@ -96,6 +102,7 @@ impl World {
             limit: LIMIT,
             rebuilt: None,
             front: None,
+            extras: Extras::default(),
             directory: tempfile::tempdir().unwrap(),
             tries: 0,
         };
@@ -214,6 +221,7 @@ impl World {
             containerfile: containerfile.map(str::to_owned),
             rebuilt: self.rebuilt.clone(),
             cache_limit: Some(self.limit),
+            extras: self.extras.clone(),
         };
         let configuration = MachineConfigSpec { config: configuration, ..MachineConfigSpec::default() };
         fs::create_dir_all(self.path("spec")).unwrap();

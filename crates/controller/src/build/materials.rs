@@ -11,7 +11,7 @@ use onlay_registry::DockerConfig;
 use super::objects::Objects;
 
 /// Keys of a secret that may hold credentials; the first one that is present counts.
-pub const CREDENTIAL_KEYS: [&str; 2] = [DOCKER_CONFIG_KEY, ".dockercfg"];
+const CREDENTIAL_KEYS: [&str; 2] = [DOCKER_CONFIG_KEY, ".dockercfg"];
 
 /// What a build needs to talk to registries.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::follow::Logs;
 use super::job_key;
-use super::materials::CREDENTIAL_KEYS;
+use super::proxy::ClusterProxy;
 use crate::context::{Context, keep, listed, watch_config};
 use crate::mirror::Mirror;
 
@@ -28,7 +28,11 @@ pub struct Objects {
     pub jobs: Mirror<Job>,
     pods: Mirror<Pod>,
     config_maps: Mirror<ConfigMap>,
-    secrets: Mirror<Secret>,
+    /// Secrets of the namespace.
+    pub secrets: Mirror<Secret>,
+    cluster_entitlements: Mirror<Secret>,
+    /// The proxies of the cluster.
+    pub proxy: ClusterProxy,
     /// Secrets that were derived for nodes.
     pub node_secrets: Mirror<Secret>,
     logs: Logs,
@@ -48,19 +52,24 @@ impl Objects {
         let own = ctx.config.namespace.as_str();
         let of_builds = watch_config().labels(names::EPHEMERAL_BUILD_OBJECT_LABEL);
         let of_nodes = watch_config().labels(names::ON_CLUSTER_LAYERING_LABEL);
+        // The name makes it a right to one secret. Where there is no such namespace, the list is empty.
+        let of_cluster = watch_config().fields(&format!("metadata.name={}", names::ENTITLEMENT_SECRET));
         let objects = Self {
             namespace: own.to_owned(),
             jobs: mirror(ctx, own, of_builds.clone(), keep),
             pods: mirror(ctx, own, of_builds, keep),
-            config_maps: mirror(ctx, own, watch_config(), only_known_keys),
-            secrets: mirror(ctx, own, watch_config(), only_credentials),
+            config_maps: mirror(ctx, own, watch_config(), not_of_builds),
+            secrets: mirror(ctx, own, watch_config(), keep),
+            cluster_entitlements: mirror(ctx, names::CLUSTER_NAMESPACE, of_cluster, keep),
             node_secrets: mirror(ctx, &ctx.config.node_secrets_namespace, of_nodes, keep),
+            proxy: ClusterProxy::new(ctx.client.clone()),
             logs: Logs::new(ctx),
         };
         listed(&objects.jobs).await;
         listed(&objects.pods).await;
         listed(&objects.config_maps).await;
         listed(&objects.secrets).await;
+        listed(&objects.cluster_entitlements).await;
         listed(&objects.node_secrets).await;
         objects
     }
@@ -73,6 +82,11 @@ impl Objects {
     /// A Secret of the namespace.
     pub fn secret(&self, name: &str) -> Option<Arc<Secret>> {
         self.secrets.get(&format!("{}/{name}", self.namespace))
+    }
+
+    /// The entitlements in the cluster's usual place.
+    pub fn cluster_entitlement(&self) -> Option<Arc<Secret>> {
+        self.cluster_entitlements.get(&format!("{}/{}", names::CLUSTER_NAMESPACE, names::ENTITLEMENT_SECRET))
     }
 
     /// A build with what belongs to it.
@@ -118,16 +132,9 @@ where
     Mirror::watch(Api::namespaced(ctx.client.clone(), namespace), config, trim, vec![ctx.wakes.build.clone()])
 }
 
-/// The ConfigMaps of builds and of others may be large, and none of their contents is read here.
-fn only_known_keys(config_map: &mut ConfigMap) {
-    config_map.binary_data = None;
-    if let Some(data) = &mut config_map.data {
-        data.retain(|key, _| key == names::REGISTRY_CA_KEY || names::BASE_IMAGE_KEYS.contains(&key.as_str()));
-    }
-}
-
-fn only_credentials(secret: &mut Secret) {
-    if let Some(data) = &mut secret.data {
-        data.retain(|key, _| CREDENTIAL_KEYS.contains(&key.as_str()));
+/// The ConfigMaps of builds are large, and their contents are not read here. Which of the others a policy names is not known.
+fn not_of_builds(config_map: &mut ConfigMap) {
+    if config_map.labels().contains_key(names::EPHEMERAL_BUILD_OBJECT_LABEL) {
+        (config_map.data, config_map.binary_data) = (None, None);
     }
 }

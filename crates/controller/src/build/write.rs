@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::objects::Objects;
 use crate::apply;
 use crate::context::Context;
+use crate::mirror::Mirror;
 use crate::report::{Category, Notice, Reportable};
 
 /// Why a decision could not be carried out.
@@ -106,7 +107,11 @@ impl Writer<'_> {
             Action::Annotate(annotations) => {
                 self.annotate(json!({"metadata": {"annotations": annotations}})).await?;
             }
-            Action::NodeSecret(secret) => self.node_secret(secret.0).await?,
+            Action::NodeSecret(secret) => self.secret(secret.0, &self.objects.node_secrets).await?,
+            Action::BuildSecret(secret) => self.secret(secret.0, &self.objects.secrets).await?,
+            Action::DeleteSecret(name) => {
+                delete(&self.own::<Secret>(), &name, &DeleteParams::default()).await?;
+            }
             Action::Tell(event) => self.tell(event).await,
         }
         Ok(())
@@ -180,13 +185,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn node_secret(&self, secret: Secret) -> Result<(), Error> {
+    async fn secret(&self, secret: Secret, mirror: &Mirror<Secret>) -> Result<(), Error> {
         let (name, namespace) = (secret.name_any(), secret.namespace().unwrap_or_default());
         let api = Api::<Secret>::namespaced(self.ctx.client.clone(), &namespace);
-        let observed = self.objects.node_secrets.get(&format!("{namespace}/{name}"));
+        let observed = mirror.get(&format!("{namespace}/{name}"));
         let desired = value(&name, &secret)?;
         let written = apply::apply(&api, BUILD_MANAGER, &name, observed.as_deref(), desired).await?;
-        written.into_iter().for_each(|secret| self.objects.node_secrets.put(secret));
+        written.into_iter().for_each(|secret| mirror.put(secret));
         Ok(())
     }
 

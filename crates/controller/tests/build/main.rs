@@ -3,5 +3,6 @@
 //! Needs the programs docker-registry and skopeo; a missing one fails the test.
 #![cfg(test)]
 
+mod extras;
 mod stories;
 mod world;

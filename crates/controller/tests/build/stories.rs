@@ -122,7 +122,7 @@ async fn a_newer_containerfile_interrupts_and_a_failure_is_told_and_corrected() 
     world.pod_runs(&job).await;
     let step = Some(Step { line: 2, instruction: "RUN apt-get install -y nosuch".to_owned(), exit_code: Some(100) });
     let output = vec!["E: Unable to locate package nosuch".to_owned()];
-    let message_of_pod = "correct it in the Containerfile of the MachineOSConfig".to_owned();
+    let message_of_pod = "correct it in the Containerfile".to_owned();
     let failure = Failure { cause: Cause::InstructionFailed, message: message_of_pod, step, output };
     world.ends(&job, &Outcome::Failed(failure)).await;
     let failed = world.build(BuildConditionType::Failed).await;

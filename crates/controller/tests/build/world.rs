@@ -85,15 +85,17 @@ impl World {
         objects::apply(&self.own::<Secret>(), name, secret).await.unwrap();
     }
 
-    /// The MachineOSConfig of the pool.
+    /// The MachineOSConfig of the pool; without a Containerfile if the text is empty.
     pub async fn config(&self, containerfile: &str) {
-        let spec = json!({
+        let mut spec = json!({
             "machineConfigPool": {"name": "worker"},
             "imageBuilder": {"imageBuilderType": "Job"},
             "renderedImagePushSecret": {"name": "push-secret"},
             "renderedImagePushSpec": format!("{}/os/image:latest", self.registry.address()),
-            "containerFile": [{"content": containerfile}],
         });
+        if !containerfile.is_empty() {
+            spec["containerFile"] = json!([{"content": containerfile}]);
+        }
         objects::apply(&self.all::<MachineOSConfig>(), "worker", json!({"spec": spec})).await.unwrap();
     }
 

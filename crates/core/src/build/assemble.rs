@@ -19,6 +19,8 @@ pub const LAYER: &str = ".onlay/configuration.tar";
 const CONFIGS_IMAGE: &str = "localhost/onlay-configs";
 /// Label of an image whose instructions ran anew because a person asked for it: when that was.
 const REBUILT_LABEL: &str = "dev.onlay.rebuilt";
+/// Label of an image whose commands saw mounted directories: a digest of what was in them.
+const MOUNTED_LABEL: &str = "dev.onlay.mounted";
 /// Bytes of the digest in a path or a name, two digits each.
 const DIGEST_BYTES: usize = 16;
 /// Environment of commands where dpkg is: nobody can answer a question, and what the configuration wrote stays.
@@ -37,6 +39,8 @@ pub struct Configs<'a> {
     pub rebuilt: Option<&'a str>,
     /// What the image says of itself, by [`labels`].
     pub labels: &'a BTreeMap<&'static str, String>,
+    /// A digest of what commands see in mounted directories.
+    pub mounted: Option<&'a str>,
 }
 
 /// What the builder works on.
@@ -100,7 +104,7 @@ pub fn assemble(configs: Configs<'_>, image: Option<&str>, file: Option<&Contain
     for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
         text.push_str(&translate(instruction, &mut files));
         if instruction.keyword == Keyword::From {
-            text.push_str(&rebuilt(configs));
+            text.push_str(&marks(configs));
         }
     }
     text.push_str(&label(configs.labels));
@@ -127,23 +131,21 @@ fn label(labels: &BTreeMap<&'static str, String>) -> String {
 }
 
 /// What stands behind every `FROM` of the user, so that nothing below is taken from a build before a person asked for
-/// another one.
-fn rebuilt(configs: Configs<'_>) -> String {
-    configs.rebuilt.map(|at| format!("LABEL {REBUILT_LABEL}={at:?}\n")).unwrap_or_default()
+/// another one, or from one whose commands saw something else in mounted directories.
+fn marks(configs: Configs<'_>) -> String {
+    let labels = [(REBUILT_LABEL, configs.rebuilt), (MOUNTED_LABEL, configs.mounted)];
+    let labels: String = labels.iter().filter_map(|(label, value)| Some(format!(" {label}={:?}", (*value)?))).collect();
+    if labels.is_empty() { labels } else { format!("LABEL{labels}\n") }
 }
 
 /// Whether the layer of every instruction can be known by its text and the layers below.
 ///
-/// A command that is shown another stage or image by `--mount=…,from=…` cannot: the builder does not look at what is there.
+/// A command that is shown another stage, image or file by `--mount` cannot: the builder does not look at what is there.
 pub fn is_cacheable(file: &Containerfile) -> bool {
-    let mut commands = file.stages.iter().flat_map(|stage| &stage.instructions);
-    !commands.any(|each| each.keyword == Keyword::Run && mounts_another(&each.arguments))
-}
-
-fn mounts_another(arguments: &str) -> bool {
-    let flags = arguments.split_whitespace().take_while(|word| word.starts_with("--"));
-    flags.filter_map(|flag| flag.strip_prefix("--mount=")).any(|mount| {
-        mount.trim_matches(['"', '\'']).split(',').any(|option| option.to_ascii_lowercase().starts_with("from="))
+    let instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
+    !instructions.flat_map(Instruction::mounts).any(|mount| {
+        let type_ = mount.get("type");
+        type_.is_none_or(|type_| *type_ == "bind") || mount.contains_key("from")
     })
 }
 
@@ -214,12 +216,12 @@ fn is_script(instruction: &Instruction, heredoc: &Heredoc) -> bool {
 /// Where a step comes from, by the numbers that the builder prints (`[stage/…] STEP step/…`, both counted from 1).
 ///
 /// The label that [`assemble`] puts behind a `FROM` takes a step: from then on the numbers are one higher.
-pub fn origin<'a>(file: Option<&'a Containerfile>, stage: usize, step: usize, rebuilt: bool) -> Origin<'a> {
+pub fn origin<'a>(file: Option<&'a Containerfile>, stage: usize, step: usize, marked: bool) -> Origin<'a> {
     let stage = stage.checked_sub(2).and_then(|index| file?.stages.get(index));
-    let index = match (step, rebuilt) {
+    let index = match (step, marked) {
         (1, _) => Some(0),
         (2, true) => None,
-        (step, rebuilt) => step.checked_sub(1 + usize::from(rebuilt)),
+        (step, marked) => step.checked_sub(1 + usize::from(marked)),
     };
     let instruction = stage.zip(index).and_then(|(stage, index)| stage.instructions.get(index));
     instruction.map_or(Origin::Added, Origin::User)

@@ -173,8 +173,8 @@ impl Progress {
         self.reused > 0 && matches!(failure.cause, Cause::InstructionFailed | Cause::NetworkFailed)
     }
 
-    /// The failure of a build that ended here with this exit code; `rebuilt` as in [`origin`].
-    pub fn failure(&self, file: Option<&Containerfile>, rebuilt: bool, exit_code: Option<i32>) -> Failure {
+    /// The failure of a build that ended here with this exit code; `marked` as in [`origin`].
+    pub fn failure(&self, file: Option<&Containerfile>, marked: bool, exit_code: Option<i32>) -> Failure {
         let verdict = self.verdict().unwrap_or("the builder ended without a word").to_owned();
         let ran = command_exit(&verdict);
         let cause = match ran {
@@ -188,7 +188,7 @@ impl Progress {
             cause
         };
         let mut failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
-        if let Origin::User(instruction) = origin(file, self.stage, self.step, rebuilt) {
+        if let Origin::User(instruction) = origin(file, self.stage, self.step, marked) {
             let instruction_text = excerpt(&instruction.text());
             failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code: ran });
         }
@@ -206,11 +206,11 @@ impl Progress {
 
     fn message(&self, cause: Cause, ran: bool, verdict: &str, exit_code: Option<i32>) -> String {
         match (cause, ran) {
-            (Cause::InstructionFailed, true) => "correct it in the Containerfile of the MachineOSConfig".to_owned(),
+            (Cause::InstructionFailed, true) => "correct it in the Containerfile".to_owned(),
             (Cause::InstructionFailed, false) => {
                 let said = verdict.strip_prefix(&format!("building at STEP \"{}\": ", self.text)).unwrap_or(verdict);
                 let said = said.rsplit("copier: ").next().unwrap_or(said);
-                format!("{said}; correct it in the Containerfile of the MachineOSConfig")
+                format!("{said}; correct it in the Containerfile")
             }
             (Cause::BuilderFailed, _) if exit_code.is_none() => "the builder was killed".to_owned(),
             (cause, true) => way_out(cause).to_owned(),

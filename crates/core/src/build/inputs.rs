@@ -3,7 +3,7 @@
 //! Source of the rule: the build sees the configuration as files below `/`; package managers and what they start read the
 //! places of [`SENSITIVE`], and a Containerfile can name any path. Everything else reaches the node without a new image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::machine_os_config::{Containerfile as ContainerfileEntry, ContainerfileArch};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::containerfile::Containerfile;
+use super::extras::Extras;
 use crate::render::canonical_json;
 use crate::render::desired::{Desired, Owner};
 
@@ -81,6 +82,8 @@ pub struct Inputs<'a> {
     pub spec: &'a MachineConfigSpec,
     /// The rendered configuration, materialised.
     pub desired: &'a Desired,
+    /// What the build is given besides.
+    pub extras: &'a Extras,
 }
 
 /// The name of the build that makes the image: `<machineosconfig>-<32 hexadecimal digits>`.
@@ -109,7 +112,7 @@ fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
         let dropins: Vec<_> = unit.dropins.iter().map(|each| json!([each.name, each.contents])).collect();
         json!([unit.name, unit.contents, dropins])
     });
-    json!({
+    let mut described = json!({
         "rules": RULES,
         "machineOSConfig": inputs.machine_os_config,
         "base": digest_of(inputs.base),
@@ -123,7 +126,34 @@ fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
             .collect::<Vec<_>>(),
         "links": links.map(|link| json!([link.path, link.target])).collect::<Vec<_>>(),
         "units": units.collect::<Vec<_>>(),
-    })
+    });
+    // Absent where nothing is given, so that images from before such things counted keep their names.
+    let named = |texts: &BTreeMap<String, String>| texts.iter().map(|(name, text)| json!([name, text])).collect();
+    for (key, extras) in [
+        ("beside", describe_source(inputs.extras)),
+        ("arguments", named(&inputs.extras.arguments)),
+        ("images", named(&inputs.extras.images)),
+        ("mounts", describe_mounts(inputs.extras)),
+    ] {
+        if !extras.is_empty() {
+            described[key] = extras.into();
+        }
+    }
+    described
+}
+
+/// The files beside the Containerfile.
+fn describe_source(extras: &Extras) -> Vec<Value> {
+    let beside = extras.source.iter().flat_map(|source| source.digests.iter().filter(|(key, _)| **key != source.key));
+    beside.map(|(key, digest)| json!([key, digest])).collect()
+}
+
+/// The files of mounted directories that matter, by path and digest.
+fn describe_mounts(extras: &Extras) -> Vec<Value> {
+    let counted = extras.mounts.iter().filter_map(|mount| Some((mount.place.path(), mount.digests.as_ref()?)));
+    counted
+        .flat_map(|(path, digests)| digests.iter().map(move |(key, digest)| json!([format!("{path}/{key}"), digest])))
+        .collect()
 }
 
 /// Decides whether a part of the configuration can change the result of a build.

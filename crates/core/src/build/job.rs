@@ -24,7 +24,10 @@ use onlay_api::names;
 use super::Settings;
 use super::spec::{CONFIGURATION_KEY, EXIT_DEFINITIVE, SPEC_KEY, Spec};
 
+mod extras;
 mod wishes;
+
+pub use extras::entitlement;
 
 /// How often a build is tried again after a failure that may not happen again, where a policy does not say.
 pub const RETRIES: i32 = 3;
@@ -47,6 +50,12 @@ pub const PUSH_DIRECTORY: &str = "/run/onlay/push";
 pub const CA_DIRECTORY: &str = "/run/onlay/registry-ca";
 /// Where the builder finds what earlier builds have left.
 pub const CACHE_DIRECTORY: &str = "/run/onlay/cache";
+/// Where the builder finds the Containerfile and the files beside it, if it does not lie in the MachineOSConfig.
+pub const CONTEXT_DIRECTORY: &str = "/run/onlay/context";
+/// Where the builder finds the directories that commands see, each by its own name.
+pub const MOUNTS_DIRECTORY: &str = "/run/onlay/mounts";
+/// Where the builder finds secrets for commands, each by what the Containerfile calls it.
+pub const SECRETS_DIRECTORY: &str = "/run/onlay/secrets";
 /// Where the builder may write.
 pub const WORK_DIRECTORY: &str = "/build";
 
@@ -197,6 +206,10 @@ fn pod_spec(parts: &Parts<'_>) -> PodSpec {
     if let Some(volume) = wishes::cache_volume(parts.policy) {
         mounts.push(mount(&volume.name, CACHE_DIRECTORY, false));
         volumes.push(volume);
+    }
+    for (volume, mount) in extras::volumes(&parts.spec.extras) {
+        volumes.push(volume);
+        mounts.push(mount);
     }
     PodSpec {
         affinity: wishes::affinity(parts.policy, parts.warm),

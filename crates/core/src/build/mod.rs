@@ -10,6 +10,7 @@ pub mod base;
 pub mod cache;
 pub mod check;
 pub mod containerfile;
+pub mod extras;
 pub mod failure;
 pub mod inputs;
 pub mod job;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extras::Extras;
+
 /// Key of the build's ConfigMap that holds the [`Spec`] as JSON.
 pub const SPEC_KEY: &str = "spec.json";
 /// Key of the build's ConfigMap that holds the rendered configuration: the JSON of its specification, packed by gzip.
@@ -29,7 +31,7 @@ pub struct Spec {
     pub pull_secret: String,
     /// Name of the secret to push with.
     pub push_secret: String,
-    /// The user's Containerfile.
+    /// The user's Containerfile, unless it lies in an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containerfile: Option<String>,
     /// When a person last asked to build once more: what earlier builds have left of instructions is not used.
@@ -38,6 +40,20 @@ pub struct Spec {
     /// Bytes that the cache may hold; none if there is no cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_limit: Option<u64>,
+    /// What the build is given besides.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub extras: Extras,
+}
+
+impl Spec {
+    /// Whether something of ours stands behind every `FROM` of the user, see [`super::assemble`].
+    pub fn is_marked(&self) -> bool {
+        self.rebuilt.is_some() || self.extras.mark().is_some()
+    }
+}
+
+fn is_default(extras: &Extras) -> bool {
+    *extras == Extras::default()
 }
 
 /// What a build answers.
@@ -101,6 +117,8 @@ pub enum Cause {
     CertificateNotTrusted,
     /// The network or a server on it did not answer.
     NetworkFailed,
+    /// Something that the build is given is no longer what it was when the build was made.
+    InputChanged,
     /// The machine of the build ran out of something, or stopped the build.
     MachineFailed,
     /// Something else.
@@ -119,6 +137,7 @@ impl Cause {
             Self::AccessDenied => "AccessDenied",
             Self::CertificateNotTrusted => "CertificateNotTrusted",
             Self::NetworkFailed => "NetworkFailed",
+            Self::InputChanged => "InputChanged",
             Self::MachineFailed => "MachineFailed",
             Self::BuilderFailed => "BuilderFailed",
         }
@@ -126,7 +145,7 @@ impl Cause {
 
     /// Whether the same build would fail again, so that trying it is in vain.
     pub const fn is_definitive(self) -> bool {
-        !matches!(self, Self::NetworkFailed | Self::MachineFailed | Self::BuilderFailed)
+        !matches!(self, Self::NetworkFailed | Self::InputChanged | Self::MachineFailed | Self::BuilderFailed)
     }
 }
 

@@ -124,6 +124,16 @@ fn policies() -> Vec<Comparison> {
             set(cache, json!({"type": "None", "sizeLimit": "1Gi"})),
             set(cache, json!({"sizeLimit": "1Gi"})),
         ),
+        (
+            "exactly one of configMapKeyRef",
+            set("spec.build.containerfile", json!({})),
+            set("spec.build.containerfile", json!({"secretKeyRef": {"name": "worker-image"}})),
+        ),
+        (
+            "configs is the stage",
+            set("spec.build.contexts[*].name", json!("configs")),
+            set("spec.build.contexts[*].name", json!("tools-2")),
+        ),
         ("a request must not be more", set(request, json!("2001m")), set(request, json!(2))),
         ("the name of a label", set(selector, json!({"a b": "c"})), set(selector, json!({"example.com/a_b": ""}))),
         (

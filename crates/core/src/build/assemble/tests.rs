@@ -7,7 +7,7 @@ const BASE: &str = "registry.example.com/os/base@sha256:aa";
 static NO_LABELS: BTreeMap<&'static str, String> = BTreeMap::new();
 
 fn configs() -> Configs<'static> {
-    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, labels: &NO_LABELS }
+    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, mounted: None, labels: &NO_LABELS }
 }
 
 fn assembled(text: &str) -> Assembled {
@@ -71,6 +71,7 @@ fn an_image_says_where_it_comes_from_in_its_last_instruction() {
         containerfile: None,
         rebuilt: None,
         cache_limit: None,
+        extras: crate::build::extras::Extras::default(),
     };
     let labels = labels(&spec, "0.1.0");
     let line = "LABEL dev.onlay.machineosbuild=\"worker-a-0123456789abcdef0123456789abcdef\" \
@@ -93,11 +94,23 @@ fn a_person_who_asks_for_another_build_changes_what_every_instruction_stands_on(
     assert!(text.ends_with(&format!("FROM debian AS tool\n{label}RUN a\nFROM configs\n{label}RUN b\n")), "{text}");
 }
 
+#[test]
+fn what_commands_see_in_mounted_directories_is_part_of_what_they_stand_on() {
+    let file = parse("FROM configs\nRUN a").unwrap();
+    let text = assemble(Configs { rebuilt: Some("now"), mounted: Some("aa"), ..configs() }, None, file.as_ref()).text;
+    assert!(
+        text.ends_with("FROM configs\nLABEL dev.onlay.rebuilt=\"now\" dev.onlay.mounted=\"aa\"\nRUN a\n"),
+        "{text}"
+    );
+}
+
 #[rstest]
 #[case::ordinary("RUN a --mount=type=bind,from=tool", true)]
 #[case::with_a_mount_of_its_own("RUN --mount=type=tmpfs,target=/from=x a", true)]
 #[case::with_a_text("RUN <<E\n--mount=from=a\nE", true)]
 #[case::a_copy("COPY --from=tool /a /a", true)]
+#[case::that_mounts_a_file("RUN --mount=type=bind,source=a,target=/x a", false)]
+#[case::that_mounts_a_secret("RUN --mount=type=secret,id=a a", true)]
 #[case::that_mounts_a_stage("RUN --mount=type=bind,from=tool,target=/x a", false)]
 #[case::that_mounts_a_stage_last("RUN --network=none --mount=target=/x,from=tool a", false)]
 #[case::on_several_lines("RUN --network=none \\\n  --mount=from=tool,target=/x \\\n  a", false)]

@@ -1,9 +1,15 @@
 //! What must be true of the stages.
 
-use super::{CONFIGS, Containerfile, ContainerfileError, Fault, Instruction, Keyword, Stage};
+use std::collections::BTreeSet;
+
+use super::{CONFIGS, Containerfile, ContainerfileError, Fault, Instruction, Keyword, Outside, Stage};
 
 /// Begins a stage with its FROM.
-pub(super) fn stage(file: &Containerfile, from: Instruction) -> Result<Stage, ContainerfileError> {
+pub(super) fn stage(
+    file: &Containerfile,
+    from: Instruction,
+    outside: &Outside<'_>,
+) -> Result<Stage, ContainerfileError> {
     let words: Vec<&str> = from.arguments.split_whitespace().filter(|word| !word.starts_with("--")).collect();
     let (image, name) = match words.as_slice() {
         [image] => (*image, None),
@@ -13,12 +19,15 @@ pub(super) fn stage(file: &Containerfile, from: Instruction) -> Result<Stage, Co
     if name.as_deref() == Some(CONFIGS) {
         return Err(Fault::NameTaken.at(&from));
     }
-    let base = substitute(image, &file.arguments).map_err(|fault| fault.at(&from))?;
+    if let Some(name) = name.as_ref().filter(|name| outside.images.contains(name.as_str())) {
+        return Err(Fault::ImageAndStage(name.clone()).at(&from));
+    }
+    let base = substitute(image, &file.arguments, outside).map_err(|fault| fault.at(&from))?;
     Ok(Stage { name, base, instructions: vec![from] })
 }
 
-/// Replaces variables by the defaults of the build arguments above the first stage.
-fn substitute(text: &str, arguments: &[Instruction]) -> Result<String, Fault> {
+/// Replaces variables by the values of the build arguments above the first stage; those whose value is not known stay.
+fn substitute(text: &str, arguments: &[Instruction], outside: &Outside<'_>) -> Result<String, Fault> {
     let mut pieces = text.split('$');
     let mut result = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -32,7 +41,11 @@ fn substitute(text: &str, arguments: &[Instruction]) -> Result<String, Fault> {
         if name.is_empty() || !name.chars().all(is_name) {
             return Err(Fault::Substitution);
         }
-        result.push_str(default_of(name, arguments).ok_or_else(|| Fault::NoDefault(name.to_owned()))?);
+        match value_of(name, arguments, outside) {
+            Value::Known(value) => result.push_str(value),
+            Value::Unknown => result.push_str(&format!("${{{name}}}")),
+            Value::None => return Err(Fault::NoDefault(name.to_owned())),
+        }
         result.push_str(rest);
     }
     Ok(result)
@@ -42,21 +55,36 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-fn default_of<'a>(name: &str, arguments: &'a [Instruction]) -> Option<&'a str> {
+/// The value of a build argument.
+enum Value<'a> {
+    Known(&'a str),
+    /// A policy may give it one.
+    Unknown,
+    None,
+}
+
+fn value_of<'a>(name: &str, arguments: &'a [Instruction], outside: &Outside<'a>) -> Value<'a> {
     let words = arguments.iter().rev().flat_map(|instruction| instruction.arguments.split_whitespace());
-    let values = words.filter_map(|word| word.split_once('='));
-    values.filter(|(key, _)| *key == name).map(|(_, value)| value.trim_matches(['"', '\''])).next()
+    let mut declared = words.map(|word| word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value))));
+    let Some((_, default)) = declared.find(|(key, _)| *key == name) else { return Value::None };
+    let given = outside.arguments.and_then(|arguments| arguments.get(name)).map(String::as_str);
+    match given.or(default.map(|value| value.trim_matches(['"', '\'']))) {
+        Some(value) => Value::Known(value),
+        None if outside.arguments.is_none() => Value::Unknown,
+        None => Value::None,
+    }
 }
 
 /// Checks what can only be said of the whole.
-pub(super) fn check(file: &Containerfile) -> Result<(), ContainerfileError> {
+pub(super) fn check(file: &Containerfile, outside: &Outside<'_>) -> Result<(), ContainerfileError> {
     for (index, stage) in file.stages.iter().enumerate() {
         for instruction in &stage.instructions {
-            sources(instruction).map_err(|fault| fault.at(instruction))?;
+            sources(instruction, &outside.files).map_err(|fault| fault.at(instruction))?;
         }
         let last = index + 1 == file.stages.len();
         if let (true, Some(from)) = (last, stage.instructions.first())
             && root_of(file, index) != CONFIGS
+            && !root_of(file, index).contains('$')
         {
             return Err(Fault::NotConfigs(root_of(file, index).to_owned()).at(from));
         }
@@ -80,7 +108,7 @@ fn root_of(file: &Containerfile, index: usize) -> &str {
 }
 
 /// Checks that everything that is copied comes from somewhere.
-fn sources(instruction: &Instruction) -> Result<(), Fault> {
+fn sources(instruction: &Instruction, files: &BTreeSet<&str>) -> Result<(), Fault> {
     if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
         return Ok(());
     }
@@ -93,10 +121,19 @@ fn sources(instruction: &Instruction) -> Result<(), Fault> {
     }
     let mut operands: Vec<&str> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
     operands.pop();
-    let known = |operand: &&str| {
+    for operand in operands {
         let operand = operand.trim_matches(['[', ']', '"', ',']);
         let fetched = ["https://", "http://", "git://", "git@"].iter().any(|scheme| operand.starts_with(scheme));
-        operand.starts_with("<<") || (fetched && instruction.keyword == Keyword::Add)
-    };
-    if operands.iter().all(known) { Ok(()) } else { Err(Fault::NoContext) }
+        if operand.starts_with("<<") || (fetched && instruction.keyword == Keyword::Add) {
+            continue;
+        }
+        if files.is_empty() {
+            return Err(Fault::NoContext);
+        }
+        if !files.contains(operand.trim_start_matches("./")) {
+            let files = files.iter().copied().collect::<Vec<_>>().join(", ");
+            return Err(Fault::NoFile { name: operand.to_owned(), files });
+        }
+    }
+    Ok(())
 }

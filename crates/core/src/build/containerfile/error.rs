@@ -51,7 +51,10 @@ pub enum Fault {
     #[error("write `FROM IMAGE` or `FROM IMAGE AS NAME`")]
     From,
     /// A variable without a value.
-    #[error("{0} has no default; write `ARG {0}=VALUE` above the first FROM")]
+    #[error(
+        "{0} has no value; write `ARG {0}=VALUE` above the first FROM, or `ARG {0}` there and its value into the pool's \
+         LayeringPolicy (spec.build.buildArgs)"
+    )]
     NoDefault(String),
     /// A variable with more than a name.
     #[error("only `$NAME` and `${{NAME}}` are understood in FROM")]
@@ -59,6 +62,9 @@ pub enum Fault {
     /// A stage with the name of ours.
     #[error("the name `configs` is taken by the stage that holds base image and configuration; choose another one")]
     NameTaken,
+    /// A stage with the name of another image.
+    #[error("the pool's LayeringPolicy gives the name `{0}` to an image (spec.build.contexts); choose another one")]
+    ImageAndStage(String),
     /// A last stage that begins somewhere else.
     #[error(
         "the last stage begins with `{0}`, not with `configs`, so neither base image nor configuration would be in it; \
@@ -67,10 +73,21 @@ pub enum Fault {
     NotConfigs(String),
     /// A source that is not there.
     #[error(
-        "there is no build context to take files from; put the file into a MachineConfig, write it with a heredoc, or \
-         take it from another image with --from"
+        "there is no build context to take files from; put the file into a MachineConfig, write it with a heredoc, take \
+         it from another image with --from, or put it beside the Containerfile into a ConfigMap that the pool's \
+         LayeringPolicy names (spec.build.containerfile)"
     )]
     NoContext,
+    /// A source that is not among the files.
+    #[error(
+        "there is no file `{name}` beside the Containerfile, and each file is named by its key; there are: {files}"
+    )]
+    NoFile {
+        /// What is named.
+        name: String,
+        /// What there is.
+        files: String,
+    },
     /// A heredoc without an end.
     #[error("the heredoc is not ended; write `{0}` alone on a line after it")]
     Unended(String),

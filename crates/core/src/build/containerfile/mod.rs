@@ -7,15 +7,17 @@ mod check;
 mod error;
 mod heredoc;
 mod lines;
+mod mounts;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use error::excerpt;
 pub use error::{ContainerfileError, Fault};
 pub use heredoc::Heredoc;
+pub use mounts::{Mount, NeededSecret};
 
 /// Name of the stage that holds the base image and the configuration.
 pub const CONFIGS: &str = "configs";
@@ -108,7 +110,7 @@ impl Instruction {
 pub struct Stage {
     /// Name given with `AS`, in lower case.
     pub name: Option<String>,
-    /// The image or stage it begins with, build arguments replaced by their defaults.
+    /// The image or stage it begins with, build arguments replaced by their values, as far as those are known.
     pub base: String,
     /// Its instructions; the first one is `FROM`.
     pub instructions: Vec<Instruction>,
@@ -125,23 +127,43 @@ pub struct Containerfile {
     pub stages: Vec<Stage>,
 }
 
-/// Reads and checks a Containerfile. A text without any instruction is none at all.
+/// Reads and checks the Containerfile of a MachineOSConfig. A text without any instruction is none at all.
 pub fn parse(text: &str) -> Result<Option<Containerfile>, ContainerfileError> {
+    parse_with(text, &Outside::default())
+}
+
+/// What there is for a Containerfile outside of its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside<'a> {
+    /// Files beside it.
+    pub files: BTreeSet<&'a str>,
+    /// Names of other images.
+    pub images: BTreeSet<&'a str>,
+    /// Values of build arguments; none if they are not known.
+    pub arguments: Option<&'a BTreeMap<String, String>>,
+}
+
+/// Reads and checks a Containerfile with what there is outside of its text.
+pub fn parse_with(text: &str, outside: &Outside<'_>) -> Result<Option<Containerfile>, ContainerfileError> {
     let (head, instructions) = lines::split(text)?;
     if instructions.is_empty() {
         return Ok(None);
     }
-    let file = stages(head, instructions)?;
-    check::check(&file)?;
+    let file = stages(head, instructions, outside)?;
+    check::check(&file, outside)?;
     Ok(Some(file))
 }
 
-fn stages(head: String, instructions: Vec<Instruction>) -> Result<Containerfile, ContainerfileError> {
+fn stages(
+    head: String,
+    instructions: Vec<Instruction>,
+    outside: &Outside<'_>,
+) -> Result<Containerfile, ContainerfileError> {
     let mut file = Containerfile { head, arguments: Vec::new(), stages: Vec::new() };
     for instruction in instructions {
         match (instruction.keyword, file.stages.last_mut()) {
             (Keyword::From, _) => {
-                let stage = check::stage(&file, instruction)?;
+                let stage = check::stage(&file, instruction, outside)?;
                 file.stages.push(stage);
             }
             (_, Some(stage)) => stage.instructions.push(instruction),
@@ -168,6 +190,13 @@ impl Containerfile {
             }
         }
         paths
+    }
+
+    /// Whether an `ARG` declares a build argument.
+    pub fn declares(&self, name: &str) -> bool {
+        let declarations = self.instructions().filter(|instruction| instruction.keyword == Keyword::Arg);
+        let mut names = declarations.flat_map(|instruction| instruction.arguments.split_whitespace());
+        names.any(|word| word.split_once('=').map_or(word, |(name, _)| name) == name)
     }
 
     /// Whether the text names something, as a word of its own.

@@ -82,7 +82,7 @@ fn instructions_are_known(#[case] text: &str, #[case] keyword: &str) {
 #[case::copy_json_from_nowhere("FROM configs\nCOPY [\"a\", \"/b\"]\n", 2, "COPY [\"a\", \"/b\"]", "no build context")]
 #[case::heredoc_without_end("FROM configs\nRUN <<EOF\ntrue\n", 2, "RUN <<EOF", "write `EOF` alone")]
 #[case::copied_heredoc_with_variable("FROM configs\nCOPY <<EOF /etc/a\n$A\nEOF\n", 2, "COPY <<EOF /etc/a", "<<'EOF'")]
-#[case::variable_without_default("ARG A\nFROM $A\nFROM configs", 2, "FROM $A", "ARG A=VALUE")]
+#[case::variable_that_is_not_declared("FROM $A\nFROM configs\nARG A=b", 1, "FROM $A", "ARG A=VALUE")]
 #[case::substitution_with_a_default("FROM ${A:-b}\nFROM configs", 1, "FROM ${A:-b}", "only `$NAME`")]
 #[case::dangling("FROM configs\nRUN true \\\n", 2, "RUN true", "nothing follows")]
 fn what_cannot_be_built_is_refused_by_line(
@@ -95,6 +95,81 @@ fn what_cannot_be_built_is_refused_by_line(
     let ContainerfileError::Line { line: at, text, .. } = &error else { panic!("{error}") };
     assert_eq!((*at, text.as_str()), (line, shown));
     assert!(error.to_string().contains(hint), "{error}");
+}
+
+#[rstest]
+#[case::by_its_key("COPY a.conf /etc/", None)]
+#[case::from_here("ADD ./a.conf b.conf /etc/", None)]
+#[case::in_json("COPY [\"a.conf\", \"/etc/\"]", None)]
+#[case::beside_a_heredoc("COPY a.conf <<b /etc/\nx\nb", None)]
+#[case::that_is_not_there(
+    "COPY c.conf /etc/",
+    Some("no file `c.conf` beside the Containerfile, and each file is named by its key; there are: a.conf, b.conf")
+)]
+#[case::by_a_pattern("COPY *.conf /etc/", Some("no file `*.conf`"))]
+#[case::everything("COPY . /etc/", Some("no file `.`"))]
+#[case::of_ours("COPY .onlay/Containerfile /etc/", Some("no file `.onlay/Containerfile`"))]
+fn a_file_beside_the_containerfile(#[case] instruction: &str, #[case] words: Option<&str>) {
+    let text = format!("FROM configs\n{instruction}\n");
+    let outside = Outside { files: ["a.conf", "b.conf"].into(), ..Outside::default() };
+    let answer = parse_with(&text, &outside).map(drop).map_err(|error| error.to_string());
+    match (answer, words) {
+        (Ok(()), None) => {}
+        (Err(error), Some(words)) => assert!(error.contains("line 2") && error.contains(words), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[rstest]
+#[case::without_a_default("ARG A\nFROM $A AS tool\nFROM configs", Ok("given"))]
+#[case::with_a_default("ARG A=b\nFROM ${A} AS tool\nFROM configs", Ok("given"))]
+#[case::that_is_not_given("ARG B\nFROM $B AS tool\nFROM configs", Err("B has no value"))]
+#[case::that_is_not_declared("FROM $A AS tool\nFROM configs", Err("A has no value"))]
+#[case::that_leads_elsewhere("ARG A=configs\nFROM $A AS final", Err("begins with `given`"))]
+fn an_argument_that_is_given(#[case] text: &str, #[case] expected: Result<&str, &str>) {
+    let arguments = [("A".to_owned(), "given".to_owned())].into();
+    let outside = Outside { arguments: Some(&arguments), ..Outside::default() };
+    match (parse_with(text, &outside), expected) {
+        (Ok(file), Ok(base)) => assert_eq!(file.unwrap().stages[0].base, base),
+        (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[rstest]
+#[case::of_a_helper_stage("ARG A\nFROM $A AS tool\nFROM configs")]
+#[case::of_the_last_stage("ARG A\nFROM $A")]
+fn an_argument_whose_value_is_not_known_yet_is_waited_for(#[case] text: &str) {
+    assert_eq!(parsed(text).stages[0].base, "${A}");
+}
+
+#[test]
+fn an_image_and_a_stage_have_different_names() {
+    let outside = Outside { images: ["tool"].into(), ..Outside::default() };
+    let error = parse_with("FROM debian AS Tool\nFROM configs", &outside).unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("gives the name `tool` to an image"), "{error}");
+}
+
+#[rstest]
+#[case::above_the_stages("ARG A\nFROM configs", true)]
+#[case::in_a_stage("FROM configs\nARG B=1 A=2", true)]
+#[case::another("FROM configs\nARG AB\nENV A=1", false)]
+fn an_argument_is_declared(#[case] text: &str, #[case] expected: bool) {
+    assert_eq!(parsed(text).declares("A"), expected);
+}
+
+#[rstest]
+#[case::one("RUN --mount=type=secret,id=a true", &["a"])]
+#[case::several("RUN --network=none --mount=id=a,type=secret --mount=type=secret,id=b,target=/x true", &["a", "b"])]
+#[case::in_quotes("RUN --mount=\"type=secret,id=a\" true", &["a"])]
+#[case::with_a_text("RUN --mount=type=secret,id=a <<E\ntrue\nE", &["a"])]
+#[case::that_it_can_do_without("RUN --mount=type=secret,id=a,required=false true", &[])]
+#[case::by_a_variable("RUN --mount=type=secret,id=$A true", &[])]
+#[case::of_another_type("RUN --mount=type=cache,id=a,target=/x true", &[])]
+#[case::behind_the_command("RUN true --mount=type=secret,id=a", &[])]
+fn secrets_that_commands_need(#[case] instruction: &str, #[case] expected: &[&str]) {
+    let file = parsed(&format!("FROM configs\n{instruction}\n"));
+    assert_eq!(file.secrets().map(|secret| secret.id).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     100,
     Cause::InstructionFailed,
     "line 2: `RUN apt-get update -qq && apt-get install -y nosuchpkg` ended with exit code 100; correct it in the \
-     Containerfile of the MachineOSConfig. Last lines of output:\nReading package lists...\nBuilding dependency \
+     Containerfile. Last lines of output:\nReading package lists...\nBuilding dependency \
      tree...\nE: Unable to locate package nosuchpkg"
 )]
 #[case::a_file_that_does_not_exist(
@@ -29,7 +29,7 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     125,
     Cause::InstructionFailed,
     "line 3: `COPY --from=configs /nosuch /x`: stat: \"/nosuch\": no such file or directory; correct it in the \
-     Containerfile of the MachineOSConfig"
+     Containerfile"
 )]
 #[case::a_program_that_does_not_exist(
     include_str!("../fixtures/buildah-1.28.2/program-missing.txt"),

@@ -3,6 +3,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::build::containerfile;
+use crate::build::extras::{Kind, Mount, Place, SecretFile, Source};
 use crate::render::desired::{DesiredFile, DesiredLink, DesiredUnit};
 
 const TEXT: &str =
@@ -17,6 +18,7 @@ struct World {
     text: Option<String>,
     spec: MachineConfigSpec,
     desired: Desired,
+    extras: Extras,
 }
 
 fn world() -> World {
@@ -27,6 +29,7 @@ fn world() -> World {
         text: Some(TEXT.to_owned()),
         spec: MachineConfigSpec::default(),
         desired: Desired { files: vec![file("/etc/foo")], ..Desired::default() },
+        extras: Extras::default(),
     }
 }
 
@@ -36,6 +39,17 @@ fn file(path: &str) -> DesiredFile {
 
 fn unit(name: &str) -> DesiredUnit {
     DesiredUnit { name: name.to_owned(), contents: Some("[Unit]\n".to_owned()), ..DesiredUnit::default() }
+}
+
+fn mount(place: Place, digests: Option<&[(&str, &str)]>) -> Mount {
+    let digests =
+        digests.map(|all| all.iter().map(|(key, digest)| ((*key).to_owned(), (*digest).to_owned())).collect());
+    Mount { place, name: "any".to_owned(), digests }
+}
+
+fn source(digests: &[(&str, &str)]) -> Source {
+    let digests = digests.iter().map(|(key, digest)| ((*key).to_owned(), (*digest).to_owned())).collect();
+    Source { kind: Kind::ConfigMap, name: "any".to_owned(), key: "Containerfile".to_owned(), digests }
 }
 
 fn parsed(world: &World) -> Option<Containerfile> {
@@ -51,6 +65,7 @@ fn inputs<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Inputs<'a>
         parsed,
         spec: &world.spec,
         desired: &world.desired,
+        extras: &world.extras,
     }
 }
 
@@ -80,6 +95,10 @@ fn a_name_is_the_configs_name_and_32_digits() {
 #[case::a_file_that_nothing_reads(|world: &mut World| world.desired.files.push(file("/etc/autofs.conf")))]
 #[case::a_file_next_to_a_sensitive_one(|world: &mut World| world.desired.files.push(file("/etc/apt-listchanges")))]
 #[case::a_file_of_the_node_alone(|world: &mut World| world.desired.files.push(file("/var/lib/a")))]
+#[case::the_place_of_the_containerfile(|world: &mut World| world.extras.source = Some(source(&[("Containerfile", "1")])))]
+#[case::a_secret(|world: &mut World| world.extras.secrets.push(SecretFile { id: "a".to_owned(), name: "b".to_owned(), key: "c".to_owned() }))]
+#[case::a_proxy(|world: &mut World| { world.extras.environment.insert("HTTP_PROXY".to_owned(), "http://a".to_owned()); })]
+#[case::an_entitlement(|world: &mut World| world.extras.mounts.push(mount(Place::Entitlement, None)))]
 #[case::a_unit_that_nothing_names(|world: &mut World| world.desired.units.push(unit("other.service")))]
 fn no_new_image_for(#[case] change: fn(&mut World)) {
     let mut changed = world();
@@ -100,6 +119,11 @@ fn no_new_image_for(#[case] change: fn(&mut World)) {
 #[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")), "the build can see /etc/pki/ca-trust/source/anchors/a.crt, which differs")]
 #[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")), "the build can see /usr/share/a, which differs")]
 #[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")), "the build can see /etc/issue.d/a.issue, which differs")]
+#[case::a_file_beside_the_containerfile(|world: &mut World| world.extras.source = Some(source(&[("Containerfile", "1"), ("a.conf", "2")])), "the file a.conf beside the Containerfile differs")]
+#[case::a_build_argument(|world: &mut World| { world.extras.arguments.insert("A".to_owned(), "1".to_owned()); }, "the build argument A differs")]
+#[case::another_image(|world: &mut World| { world.extras.images.insert("a".to_owned(), "b".to_owned()); }, "the image that is called a differs")]
+#[case::a_repository_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Repositories, Some(&[("a.repo", "1")]))), "/etc/yum.repos.d/a.repo is read by the package manager, and its ConfigMap or Secret differs")]
+#[case::a_key_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Keys, Some(&[("a", "1")]))), "/etc/pki/rpm-gpg/a is read by the package manager, and its ConfigMap or Secret differs")]
 #[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")), "the build can see the unit mine.timer, which differs")]
 fn a_new_image_for(#[case] change: fn(&mut World), #[case] reason: &str) {
     let mut changed = world();

@@ -19,6 +19,12 @@ pub enum Reason {
     Base,
     /// The text of the Containerfile differs.
     Containerfile,
+    /// This file beside the Containerfile differs.
+    Beside(String),
+    /// This build argument has another value.
+    Argument(String),
+    /// This name stands for another image.
+    Image(String),
     /// Images are pushed to another repository.
     Repository,
     /// The images belong to another MachineOSConfig.
@@ -31,6 +37,8 @@ pub enum Reason {
     Path(String),
     /// This unit differs, and the build can see it.
     Unit(String),
+    /// This file differs, which the namespace of builds provides for package managers.
+    Mounted(String),
 }
 
 impl fmt::Display for Reason {
@@ -39,12 +47,18 @@ impl fmt::Display for Reason {
             Self::First => f.write_str("the pool gets images of its own"),
             Self::Base => f.write_str("the base image differs"),
             Self::Containerfile => f.write_str("the Containerfile differs"),
+            Self::Beside(name) => write!(f, "the file {name} beside the Containerfile differs"),
+            Self::Argument(name) => write!(f, "the build argument {name} differs"),
+            Self::Image(name) => write!(f, "the image that is called {name} differs"),
             Self::Repository => f.write_str("images are pushed to another repository"),
             Self::MachineOsConfig => f.write_str("the images belong to another MachineOSConfig"),
             Self::Extensions => f.write_str("the extensions differ"),
             Self::KernelType => f.write_str("the kernel type differs"),
             Self::Path(path) => write!(f, "the build can see {path}, which differs"),
             Self::Unit(name) => write!(f, "the build can see the unit {name}, which differs"),
+            Self::Mounted(path) => {
+                write!(f, "{path} is read by the package manager, and its ConfigMap or Secret differs")
+            }
         }
     }
 }
@@ -70,6 +84,13 @@ pub fn why(old: &Inputs<'_>, new: &Inputs<'_>) -> Vec<Reason> {
         reasons.extend(differing(&old[key], &new[key]).into_iter().map(Reason::Path));
     }
     reasons.extend(differing(&old["units"], &new["units"]).into_iter().map(Reason::Unit));
+    let mut differ = |key: &str, reason: fn(String) -> Reason| {
+        reasons.extend(differing(&old[key], &new[key]).into_iter().map(reason));
+    };
+    differ("beside", Reason::Beside);
+    differ("arguments", Reason::Argument);
+    differ("images", Reason::Image);
+    differ("mounts", Reason::Mounted);
     reasons.sort();
     reasons.dedup();
     reasons

@@ -3,6 +3,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::build::extras::{Entitlement, Entitlements, Extras, Provided};
+use crate::build::pull_secret::Hidden;
 
 const BUILD: &str = "worker-automount-5d5651f25efcbf89dd1d2874ad05c8c1";
 
@@ -28,6 +30,7 @@ fn spec() -> Spec {
         push_secret: "push".to_owned(),
         rebuilt: None,
         cache_limit: Some(1 << 30),
+        extras: Extras::default(),
     }
 }
 
@@ -78,6 +81,34 @@ fn the_objects_of_a_build() {
 #[test]
 fn the_job_is_as_the_policy_says() {
     insta::assert_json_snapshot!("job-with-policy", job_with(&policy()));
+}
+
+#[test]
+fn the_job_mounts_what_is_given() {
+    let contents = Some(Hidden([("a".to_owned(), b"1".to_vec())].into()));
+    let provided = Provided {
+        containerfile: contents.clone(),
+        repositories: contents.clone(),
+        keys: contents.clone(),
+        proxy: None,
+        secrets: BTreeMap::new(),
+        entitlements: Entitlements { of_cluster: contents, ..Entitlements::default() },
+    };
+    let policy: BuildPolicy = serde_json::from_value(json!({
+        "containerfile": {"configMapKeyRef": {"name": "worker-image"}},
+        "buildArgs": [{"name": "VERSION", "value": "1.2"}],
+        "secrets": [{"id": "token", "secretKeyRef": {"name": "mirror", "key": "password"}}],
+        "contexts": [{"name": "tools", "image": "registry.example.com/tools/all:1"}],
+    }))
+    .unwrap();
+    let spec = Spec { extras: Extras::of(&policy, &provided, "worker-automount"), ..spec() };
+    let (build, settings) = (build(), settings());
+    let (pool, architecture) = ("worker-automount", "amd64");
+    let parts =
+        Parts { build: &build, spec: &spec, pool, architecture, policy: &policy, warm: None, settings: &settings };
+    insta::assert_json_snapshot!("job-with-extras", job(&parts));
+    let Some(Entitlement::Copied(name, contents)) = provided.entitlements.choose(pool) else { panic!("{provided:?}") };
+    insta::assert_json_snapshot!("entitlement", entitlement(&parts, name, contents).0);
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub enum Action {
     CreateConfigMap(Box<ConfigMap>),
     /// Make the Job of a build.
     CreateJob(Box<Job>),
+    /// Write a secret that only this build needs.
+    BuildSecret(Box<Hidden<Secret>>),
+    /// Delete a secret that only a build needed.
+    DeleteSecret(String),
     /// Delete a Job with its pods.
     DeleteJob(String),
     /// Delete a ConfigMap.

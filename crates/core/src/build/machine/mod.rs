@@ -11,6 +11,7 @@ mod presence;
 mod retire;
 mod run;
 mod serve;
+mod source;
 mod start;
 mod status;
 mod target;
@@ -81,6 +82,7 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
         }
     }
     observed.ask_again.into_iter().for_each(|at| decision.look_again(at));
+    retire::retire_copy(observed, &mut decision);
     decision
 }
 

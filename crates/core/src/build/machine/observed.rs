@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::build::Settings;
 use crate::build::base::watch::Answer;
+use crate::build::extras::Provided;
 use crate::build::pull_secret::RegistryEntry;
 
 /// What is known when the next step of a MachineOSConfig is decided.
@@ -45,6 +46,8 @@ pub struct Observed<'a> {
     pub node_secret: Option<&'a Secret>,
     /// What people want of the pool's builds, if they have said anything.
     pub policy: Option<&'a LayeringPolicy>,
+    /// What there is for builds in their namespace.
+    pub provided: &'a Provided,
     /// Settings of the controller.
     pub settings: &'a Settings,
 }

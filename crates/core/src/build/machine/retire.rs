@@ -1,11 +1,14 @@
-//! Which builds of before are kept: going back to their inputs is then no new build.
+//! Which builds of before are kept: going back to their inputs is then no new build. And what they needed is not.
 
 use std::cmp::Reverse;
+
+use onlay_api::names;
 
 use super::decision::{Action, Decision};
 use super::observed::{Build, Observed};
 use super::status::final_condition;
 use super::target::Target;
+use crate::build::extras::OfPool;
 
 /// Builds of before that are kept, besides those whose image a node runs or shall run.
 pub(super) const HISTORY: usize = 10;
@@ -19,6 +22,15 @@ pub(super) fn retire(observed: &Observed<'_>, target: &Target<'_>, decision: &mu
     for build in history.into_iter().skip(HISTORY) {
         let uid = build.build.metadata.uid.clone().unwrap_or_default();
         decision.act(Action::DeleteBuild { name: build.name().to_owned(), uid });
+    }
+}
+
+/// Deletes the copy of the cluster's entitlements when no build is left that needs it.
+pub(super) fn retire_copy(observed: &Observed<'_>, decision: &mut Decision) {
+    let is_copied = observed.provided.entitlements.of_pool == Some(OfPool::Build);
+    if is_copied && observed.builds.iter().all(|build| final_condition(build.build).is_some()) {
+        let pool = &observed.config.spec.machine_config_pool.name;
+        decision.act(Action::DeleteSecret(names::entitlement_of(pool)));
     }
 }
 

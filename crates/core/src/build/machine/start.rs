@@ -5,7 +5,7 @@ use std::io::Write;
 
 use flate2::{Compression, GzBuilder};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use onlay_api::conditions::{self, BuildConditionType, ConditionStatus, OSConfigConditionType};
 use onlay_api::machine_config::MachineConfigSpec;
@@ -20,8 +20,10 @@ use super::target::{Obstacle, Target};
 use super::{CREDENTIALS_ANNOTATION, POLL, base, newest_of, rebuilt, serve};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
 use crate::build::cache;
+use crate::build::extras::Entitlement;
 use crate::build::inputs::repository;
 use crate::build::job::{self, Parts};
+use crate::build::pull_secret::Hidden;
 use crate::build::spec::{Cause, Failure, Spec};
 
 /// Largest ConfigMap that is made, in bytes of contents; the API server takes one MiB with everything around it.
@@ -34,11 +36,10 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
     if let (Some(image), None) = (served, lost) {
         return serve::image(observed, target, image, now, decision);
     }
-    let credentials = match observed.credentials.fingerprint(observed.settings) {
+    let credentials = match credentials(observed, target) {
         Ok(credentials) => credentials,
         Err(_) if target.refusal.is_some() => String::new(),
-        Err(message) => {
-            let obstacle = Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
+        Err(obstacle) => {
             serve::wait(observed, &obstacle, Some(target), now, decision);
             return decision.look_again(now + POLL);
         }
@@ -54,6 +55,15 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
     let note = format!("{} builds {} on {}{why}", target.name, target.rendered, target.base);
     decision.tell(Object::Config, "BuildStarted", note);
     serve::building(observed, target, "the build begins", now, decision);
+}
+
+/// A digest of everything that the build talks to registries with, if all that it needs is there.
+fn credentials(observed: &Observed<'_>, target: &Target<'_>) -> Result<String, Obstacle> {
+    if let Some(obstacle) = &target.unmet {
+        return Err(obstacle.clone());
+    }
+    let unusable = |message| Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
+    observed.credentials.fingerprint(observed.settings).map_err(unusable)
 }
 
 /// What is noted when a person's wish to build once more is fulfilled.
@@ -134,8 +144,7 @@ pub(super) fn job(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    if let Err(message) = observed.credentials.fingerprint(observed.settings) {
-        let obstacle = Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
+    if let Err(obstacle) = credentials(observed, target) {
         serve::wait(observed, &obstacle, Some(target), now, decision);
         return decision.look_again(now + POLL);
     }
@@ -156,11 +165,12 @@ pub(super) fn job(
         rendered: target.rendered.to_owned(),
         base: target.base.to_owned(),
         target: build.build.spec.rendered_image_push_spec.clone(),
-        containerfile: target.containerfile.map(str::to_owned),
+        containerfile: target.containerfile.filter(|_| target.extras.source.is_none()).map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
         rebuilt: rebuilt(observed, now),
         cache_limit,
+        extras: target.extras.clone(),
     };
     let parts = Parts {
         build: build.build,
@@ -174,6 +184,9 @@ pub(super) fn job(
     match config_map(&parts, target.spec) {
         Ok(config_map) => {
             decision.act(Action::CreateConfigMap(Box::new(config_map)));
+            if let Some(secret) = entitlement(observed, &parts) {
+                decision.act(Action::BuildSecret(Box::new(secret)));
+            }
             decision.act(Action::CreateJob(Box::new(job::job(&parts))));
             let message = "the Job is made, and its pod is awaited".to_owned();
             let turn = Turn { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None };
@@ -181,6 +194,15 @@ pub(super) fn job(
         }
         Err(failure) => super::fail(observed, target, build, &failure, now, decision),
     }
+}
+
+/// The copy of the cluster's entitlements, if the build is given one.
+fn entitlement(observed: &Observed<'_>, parts: &Parts<'_>) -> Option<Hidden<Secret>> {
+    let Some(Entitlement::Copied(name, contents)) = observed.provided.entitlements.choose(parts.pool) else {
+        return None;
+    };
+    let is_given = parts.spec.extras.mounts.iter().any(|mount| mount.name == name);
+    is_given.then(|| job::entitlement(parts, name, contents))
 }
 
 fn config_map(parts: &Parts<'_>, spec: &MachineConfigSpec) -> Result<ConfigMap, Failure> {

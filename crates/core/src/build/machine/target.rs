@@ -6,7 +6,9 @@ use onlay_api::conditions::ConditionStatus;
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::observed::{Base, Observed};
+use super::source;
 use crate::build::containerfile::{self, Containerfile};
+use crate::build::extras::{Extras, Source};
 use crate::build::inputs::{self, Inputs};
 use crate::build::spec::{Cause, Failure};
 use crate::render::desired;
@@ -28,6 +30,10 @@ pub(super) struct Target<'a> {
     pub(super) fault: Option<&'a str>,
     /// The user's Containerfile.
     pub(super) containerfile: Option<&'a str>,
+    /// What the build is given besides.
+    pub(super) extras: Extras,
+    /// What has to be there before the build can begin.
+    pub(super) unmet: Option<Obstacle>,
     /// Why the build would be in vain.
     pub(super) refusal: Option<Failure>,
 }
@@ -70,8 +76,12 @@ impl<'a> Target<'a> {
         };
         let desired = desired::of(&rendered.spec)
             .map_err(|error| Obstacle::new(ConditionStatus::False, "ConfigurationUnusable", error.to_string()))?;
-        let text = inputs::containerfile_for(&config.spec.container_file, observed.architecture);
-        let (parsed, unreadable) = read(text);
+        let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+        let text = source::text(observed, &policy)?;
+        let extras = Extras::of(&policy, observed.provided, pool);
+        let extras = if text.is_some() { extras } else { extras.without_commands() };
+        let (parsed, unreadable) = read(text, &extras);
+        let extras = parsed.iter().fold(extras, Extras::declared_in);
         let name = inputs::build_name(&Inputs {
             machine_os_config: config.metadata.name.as_deref().unwrap_or_default(),
             base,
@@ -80,8 +90,10 @@ impl<'a> Target<'a> {
             parsed: parsed.as_ref(),
             spec: &rendered.spec,
             desired: &desired,
+            extras: &extras,
         });
         let not_ostree = fault.as_ref().map(|fault| Failure::new(Cause::BaseImageNotOstree, fault));
+        let unmet = source::unmet(observed, &extras, parsed.as_ref());
         Ok(Self {
             name,
             rendered: rendered.metadata.name.as_deref().unwrap_or_default(),
@@ -90,16 +102,25 @@ impl<'a> Target<'a> {
             base,
             fault: fault.as_deref(),
             containerfile: text,
+            extras,
+            unmet,
             refusal: not_ostree.or(unreadable).or_else(|| unsupported(&rendered.spec)),
         })
     }
 }
 
-fn read(text: Option<&str>) -> (Option<Containerfile>, Option<Failure>) {
-    match text.map(containerfile::parse) {
+fn read(text: Option<&str>, extras: &Extras) -> (Option<Containerfile>, Option<Failure>) {
+    match text.map(|text| containerfile::parse_with(text, &extras.outside())) {
         None => (None, None),
         Some(Ok(parsed)) => (parsed, None),
-        Some(Err(error)) => (None, Some(Failure::new(Cause::InputRefused, error.to_string()))),
+        Some(Err(error)) => {
+            let place = extras
+                .source
+                .as_ref()
+                .map(|Source { kind, name, key, .. }| format!("; it lies in {} {name}, key {key}", kind.as_str()));
+            let message = format!("{error}{}", place.unwrap_or_default());
+            (None, Some(Failure::new(Cause::InputRefused, message)))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use onlay_api::{MachineOSBuild, MachineOSConfig};
 
 use super::{Configuration, Member};
 use crate::build::containerfile::{self, Containerfile};
+use crate::build::extras::Extras;
 use crate::build::inputs::{Inputs, build_name, containerfile_for};
 use crate::change::disruption::Rebuild;
 use crate::rollout::wait::WaitReason;
@@ -24,6 +25,9 @@ pub struct Side<'a> {
     /// Builds of before.
     pub builds: &'a [MachineOSBuild],
 }
+
+/// What builds are given besides: not known where a change is foreseen, so taken for the same on both sides.
+static EXTRAS: Extras = Extras::NONE;
 
 /// Whether a new image has to be built; `old` is none for a pool that is new.
 ///
@@ -72,6 +76,7 @@ fn inputs<'a>(
         parsed,
         spec: &side.configuration.spec,
         desired: &side.configuration.desired,
+        extras: &EXTRAS,
     })
 }
 

@@ -3,6 +3,7 @@ use onlay_api::{MachineConfigNode, MachineConfigPool, MachineConfigSpec, Machine
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::build::extras::Extras;
 use crate::build::inputs::{Inputs, build_name};
 use crate::change::disruption::Rebuild;
 use crate::change::foresee::{Configuration, Forecast, Member, PoolSide, Side, pool};
@@ -207,6 +208,7 @@ fn an_image_that_a_build_of_before_has_made_is_not_built_again(
         parsed: None,
         spec: &same.spec,
         desired: &same.desired,
+        extras: &Extras::default(),
     });
     let name = if is_of_target { name } else { format!("{name}0") };
     let builds = [a_build(&name, ended_as)];

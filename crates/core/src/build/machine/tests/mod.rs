@@ -1,4 +1,5 @@
 mod bases;
+mod extras;
 mod laws;
 mod policies;
 mod presences;

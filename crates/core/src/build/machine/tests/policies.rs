@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::world::{IMAGE, World};
 
 /// A world whose pool has this policy for its builds.
-fn with_policy(build: Value) -> World {
+pub(super) fn with_policy(build: Value) -> World {
     let mut world = World::new();
     let policy = json!({"metadata": {"name": "worker"}, "spec": {"build": build}});
     world.policy = Some(serde_json::from_value(policy).unwrap());

@@ -22,6 +22,7 @@ use serde_json::json;
 use super::super::*;
 use crate::build::Settings;
 use crate::build::base::watch::Answer;
+use crate::build::extras::{OfPool, Provided};
 use crate::build::pull_secret::{Hidden, RegistryEntry};
 use crate::build::spec::{Failure, Outcome, SPEC_KEY, Spec};
 
@@ -40,6 +41,7 @@ pub(super) struct World {
     pub(super) pods: BTreeMap<String, Vec<Pod>>,
     pub(super) config_maps: BTreeMap<String, ConfigMap>,
     pub(super) node_secret: Option<Secret>,
+    pub(super) copied: Option<Secret>,
     pub(super) pushed: Option<String>,
     pub(super) progress: Option<String>,
     pub(super) images_in_use: BTreeSet<String>,
@@ -48,6 +50,7 @@ pub(super) struct World {
     pub(super) presences: BTreeMap<String, Answer<bool>>,
     pub(super) events: Vec<Event>,
     pub(super) policy: Option<LayeringPolicy>,
+    pub(super) provided: Provided,
     pub(super) settings: Settings,
     uids: u32,
 }
@@ -106,6 +109,7 @@ impl World {
             pods: BTreeMap::new(),
             config_maps: BTreeMap::new(),
             node_secret: None,
+            copied: None,
             pushed: None,
             progress: None,
             images_in_use: BTreeSet::new(),
@@ -113,6 +117,7 @@ impl World {
             presences: BTreeMap::new(),
             events: Vec::new(),
             policy: None,
+            provided: Provided::default(),
             settings: Settings {
                 namespace: "onlay".to_owned(),
                 node_secrets_namespace: "onlay-node-secrets".to_owned(),
@@ -158,6 +163,7 @@ impl World {
             node_entry: Some(node_entry),
             node_secret: self.node_secret.as_ref(),
             policy: self.policy.as_ref(),
+            provided: &self.provided,
             settings: &self.settings,
         };
         let decision = decide(&observed, self.now);
@@ -207,6 +213,15 @@ impl World {
             }
             Action::CreateConfigMap(config_map) => {
                 self.config_maps.insert(name(&config_map.metadata), *config_map);
+            }
+            Action::BuildSecret(secret) => {
+                assert_eq!(name(&secret.0.metadata), "etc-pki-entitlement-worker");
+                self.provided.entitlements.of_pool = Some(OfPool::Build);
+                self.copied = Some(secret.0);
+            }
+            Action::DeleteSecret(name) => {
+                assert_eq!(self.copied.take().and_then(|secret| secret.metadata.name), Some(name));
+                self.provided.entitlements.of_pool = None;
             }
             Action::CreateJob(job) => {
                 self.pods.remove(&name(&job.metadata));
