@@ -10,6 +10,7 @@ mod cluster;
 mod disruption;
 mod evidence;
 mod faults;
+mod inputs;
 mod page;
 mod pause;
 mod pools;
