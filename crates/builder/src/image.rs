@@ -117,8 +117,7 @@ impl Work<'_> {
         if let Some((image, containerfile)) = &context.configs
             && !self.buildah.has(image)?
         {
-            let configs =
-                Asked { image, containerfile, user: None, reuse: true, options: &[], volumes: &[], ..asked };
+            let configs = Asked { image, containerfile, user: None, reuse: true, options: &[], volumes: &[], ..asked };
             self.buildah.build(configs)?;
         }
         self.buildah.build(asked)

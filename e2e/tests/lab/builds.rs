@@ -8,14 +8,14 @@ use onlay_api::MachineOSBuild;
 use onlay_testkit::wait;
 use serde_json::{Value, json};
 
-const POOL: &str = "test";
+pub const POOL: &str = "test";
 /// Says that an image comes from a registry.
 const PULLED: &str = "Trying to pull ";
 /// Says that an instruction does not run, since an earlier build has left its layer.
 const REUSED: &str = "--> Using cache ";
 
 /// A pool, and no node on which an earlier test has left anything.
-async fn cluster() -> Cluster {
+pub async fn cluster() -> Cluster {
     let cluster = Cluster::fresh().await;
     cluster.empty_build_caches().await;
     cluster.apply(pool(POOL)).await;
@@ -36,7 +36,7 @@ async fn build(cluster: &Cluster, containerfile: &str) -> (Pod, String) {
 }
 
 /// The newest pod of a build, once there is one.
-async fn pod_of(cluster: &Cluster, build: &MachineOSBuild) -> Pod {
+pub async fn pod_of(cluster: &Cluster, build: &MachineOSBuild) -> Pod {
     let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
     let of_build = ListParams::default().labels(&format!("batch.kubernetes.io/job-name=build-{}", build.name_any()));
     wait::until("the pod of a build", SOON, async || {
@@ -47,7 +47,7 @@ async fn pod_of(cluster: &Cluster, build: &MachineOSBuild) -> Pod {
     .unwrap()
 }
 
-fn node(pod: &Pod) -> &str {
+pub fn node(pod: &Pod) -> &str {
     pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
 }
 
@@ -114,7 +114,7 @@ async fn a_build_runs_where_and_as_its_policy_says() {
     assert_eq!(cluster.kubectl(&["get", "job", "-n", NAMESPACE, &job, "-o", limits]).await, "600 1");
 }
 
-fn policy(build: &Value) -> Value {
+pub fn policy(build: &Value) -> Value {
     json!({
         "apiVersion": "onlay.dev/v1alpha1", "kind": "LayeringPolicy", "metadata": {"name": POOL},
         "spec": {"build": build},

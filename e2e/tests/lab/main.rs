@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod build_faults;
 mod builds;
 mod changes;
 mod clean_up;
