@@ -94,7 +94,9 @@ fn groups(arguments: &Arguments) -> Vec<Vec<Vec<Check>>> {
 
 fn tests_without_lab(cases: &str) -> Result<String, String> {
     let mut cargo = run::cargo();
-    cargo.args(["test", "--workspace", "--exclude=onlay-e2e", "--no-fail-fast"]).env("PROPTEST_CASES", cases);
+    // Without doc tests: examples lie in docs/user and examples, where other tests run them.
+    cargo.args(["test", "--workspace", "--exclude=onlay-e2e", "--no-fail-fast", "--tests"]);
+    cargo.env("PROPTEST_CASES", cases);
     tests(&mut cargo)
 }
 

@@ -6,6 +6,7 @@
 mod base;
 mod cache;
 mod checks;
+mod declared;
 mod extras;
 mod failures;
 mod faults;

@@ -86,7 +86,7 @@ impl Lookups {
         let answer = async move {
             // To a stranger, some registries say that there is no such image.
             let said = if can_push {
-                in_time(asking.is_there()).await
+                in_time(asking.exists()).await
             } else {
                 Err("the secret to push with cannot be used".to_owned())
             };
@@ -189,7 +189,7 @@ impl Asking {
         Registry::new(self.authorities.as_deref(), &self.architecture)
     }
 
-    async fn is_there(self) -> Result<bool, RegistryError> {
+    async fn exists(self) -> Result<bool, RegistryError> {
         Ok(self.registry()?.find(&self.image, &self.credentials).await?.is_some())
     }
 

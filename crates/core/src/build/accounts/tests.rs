@@ -1,6 +1,3 @@
-use std::fs;
-use std::process::Command;
-
 use rstest::rstest;
 
 use super::*;
@@ -73,30 +70,4 @@ fn what_is_told_leaves_nothing_to_tell() {
     let package = "u sssd -\ng other 985\n".to_owned();
     let text = undeclared(&base, &built, std::slice::from_ref(&package)).lines.join("\n");
     assert_eq!(undeclared(&base, &built, &[package, text]), Undeclared::default());
-}
-
-#[test]
-fn systemd_makes_the_same_accounts_of_it_beside_a_package_that_leaves_the_number_open() {
-    let passwd = format!("{SSSD}app:x:991:100:50% \"off\":/home/app:/bin/sh\n");
-    let lines = lines(&passwd, "sssd:x:985:app\n", "u sssd - \"x\" /\n");
-    let root = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = root.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    write("etc/passwd", PASSWD);
-    write("etc/group", GROUP);
-    write(SYSUSERS.trim_start_matches('/'), &(lines.join("\n") + "\n"));
-    write("usr/lib/sysusers.d/sssd.conf", "u sssd - \"x\" /\n");
-    let output = Command::new("systemd-sysusers").arg("--root").arg(root.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
-    let mut made = Accounts::default();
-    made.add(&read("etc/passwd"), &read("etc/group"));
-    let mut expected = accounts(&passwd, "sssd:x:985:app\n");
-    // Every user of systemd-sysusers has a home, and a shell.
-    expected.users.retain(|name, _| name != "root");
-    made.users.retain(|name, _| name != "root");
-    assert_eq!(made, expected);
 }

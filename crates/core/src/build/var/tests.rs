@@ -1,7 +1,3 @@
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
-
 use rstest::rstest;
 
 use super::*;
@@ -69,44 +65,4 @@ fn what_is_too_much_is_named_by_its_largest_file() {
 fn a_socket_is_lost() {
     let lost = declare(&[left("/var/lib/x.sock", Kind::Other)], &accounts(), &[]).lost;
     assert_eq!(lost, [Lost::Special("/var/lib/x.sock".into())]);
-}
-
-#[test]
-fn systemd_makes_the_same_of_it() {
-    let owned = |path: &str, what| Left { user: 0, group: 0, ..left(path, what) };
-    let everything = [
-        left("/var/lib/sss", Kind::Directory),
-        owned("/var/lib/a b%\"c", Kind::Directory),
-        owned("/var/lib/link", Kind::Link("../100% \\x".to_owned())),
-        owned("/var/lib/sss/f", Kind::File(3)),
-    ];
-    let root = tempfile::tempdir().unwrap();
-    let at = |path: &str| root.path().join(path.trim_start_matches('/'));
-    let write = |path: &str, text: &str| {
-        fs::create_dir_all(at(path).parent().unwrap()).unwrap();
-        fs::write(at(path), text).unwrap();
-    };
-    let declaration = declare(&everything, &accounts(), &[]);
-    write(TMPFILES, &(declaration.lines.join("\n") + "\n"));
-    write("/etc/passwd", "root:x:0:0:::\nsssd:x:990:985:::\n");
-    write("/etc/group", "root:x:0:\nsssd:x:985:\n");
-    write(copy_of(Utf8Path::new("/var/lib/sss/f")).as_str(), "new");
-    let create = || {
-        let output = Command::new("systemd-tmpfiles").arg("--root").arg(root.path()).arg("--create").output().unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    create();
-    for left in &everything {
-        let made = fs::symlink_metadata(at(left.path.as_str())).unwrap_or_else(|error| panic!("{left:?}: {error}"));
-        assert_eq!((made.uid(), made.gid()), (left.user, left.group), "{left:?}");
-        match &left.what {
-            Kind::Link(target) => assert_eq!(at(left.path.as_str()).read_link().unwrap().to_str(), Some(&**target)),
-            _ => assert_eq!(made.permissions().mode() & 0o7777, left.mode, "{left:?}"),
-        }
-    }
-    assert_eq!(fs::read_to_string(at("/var/lib/sss/f")).unwrap(), "new");
-    // What the node has since made of it stays.
-    write("/var/lib/sss/f", "changed");
-    create();
-    assert_eq!(fs::read_to_string(at("/var/lib/sss/f")).unwrap(), "changed");
 }
