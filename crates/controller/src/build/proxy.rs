@@ -36,6 +36,8 @@ impl ClusterProxy {
         }
         let known = match self.api.get_opt("cluster").await {
             Ok(object) => object.as_ref().and_then(in_force),
+            // A cluster without the kind answers with no Status, so that its reason is unknown.
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "failed to ask for the proxies of the cluster");
                 before.and_then(|(_, known)| known)
