@@ -96,7 +96,7 @@ impl Cluster {
             Ok(watcher::Event::Delete(_)) => Some(None),
             Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
             Err(error) => {
-                let error = crate::turn::with_causes(&error);
+                let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "the watch of the MachineConfigNode broke and begins again");
                 None
             }

@@ -54,7 +54,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let machine = Machine::open(&config.host_root, Box::new(Ostree::new(on_host.clone())), Box::new(on_host))?;
     machine.install_guard(machine::GUARD_PROGRAM.into(), config.guard_deadline.as_secs())?;
     if let Err(error) = machine.make_build_cache() {
-        tracing::warn!(error = turn::with_causes(&error), "builds on this node cannot keep anything for later ones");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "builds on this node cannot keep anything for later ones"
+        );
     }
     let cluster = Cluster::new(client, config.node_name.clone());
     let mut changes = pin!(cluster.watch());

@@ -212,7 +212,7 @@ impl Machine {
         let words = failed.then(|| self.run.output(&LAST_WORDS))?;
         let words = words
             .inspect_err(|error| {
-                tracing::warn!(error = crate::turn::with_causes(error), "the last boot's journal cannot be read")
+                tracing::warn!(error = error as &dyn std::error::Error, "the last boot's journal cannot be read")
             })
             .ok()?;
         let lines: Vec<_> = words.lines().filter(|line| !line.trim().is_empty()).collect();

@@ -116,7 +116,7 @@ impl Machine {
         self.vouch(id, record.digest())?;
         if let Err(error) = self.prune(id) {
             // The node is well; what is too much on its disk goes with the next update.
-            tracing::warn!(error = crate::turn::with_causes(&error), "old deployments stay on the disk");
+            tracing::warn!(error = &error as &dyn std::error::Error, "old deployments stay on the disk");
         }
         Ok(self.state.forget::<JournalFile>()?)
     }

@@ -1,9 +1,10 @@
 //! A base image: the shape of an ostree system, and no more programs than the tests run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::world::run;
 
@@ -40,8 +41,35 @@ const FILES: [(&str, &str); 7] = [
     ("usr/share/kept", "base\n"),
 ];
 
+/// The base image with these labels, as skopeo names it. A process makes each one once: tests only read them.
+pub fn image(labels: &str) -> String {
+    static MADE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap();
+    let number = made.len();
+    made.entry(labels.to_owned()).or_insert_with(|| make(labels, number)).clone()
+}
+
+fn make(labels: &str, number: usize) -> String {
+    let work = tempfile::tempdir().unwrap();
+    rootfs(work.path());
+    let at = |name: &str| work.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("Base"), format!("FROM scratch\nADD rootfs /\n{labels}\n")).unwrap();
+    let (root, runroot) = (at("storage"), at("run"));
+    let buildah = ["buildah", "--root", &root, "--runroot", &runroot, "--storage-driver", "vfs"];
+    let build = ["build", "--isolation", "chroot", "--tag", "localhost/base:1", "--file", &at("Base"), &at("")];
+    run(&[&buildah[..], &build].concat());
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("base-{number}"));
+    if place.exists() {
+        fs::remove_dir_all(&place).unwrap();
+    }
+    let place = place.to_str().unwrap();
+    let image = format!("oci:{place}:1");
+    run(&[&buildah[..], &["push", "localhost/base:1", &image]].concat());
+    image
+}
+
 /// Makes the root file system of a base image.
-pub fn rootfs(directory: &Path) -> PathBuf {
+fn rootfs(directory: &Path) -> PathBuf {
     let root = directory.join("rootfs");
     for path in DIRECTORIES {
         fs::create_dir_all(root.join(path)).unwrap();

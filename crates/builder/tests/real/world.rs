@@ -96,9 +96,10 @@ impl World {
     pub fn new(labels: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let registry = runtime.block_on(RegistryServer::start()).unwrap();
-        let mut world = Self {
+        let base = runtime.block_on(registry.push(&base::image(labels), "os/base:1")).unwrap();
+        let world = Self {
             registry,
-            base: String::new(),
+            base,
             limit: LIMIT,
             rebuilt: None,
             front: None,
@@ -110,7 +111,6 @@ impl World {
         world.write_secret("push", RegistryServer::PASSWORD);
         fs::create_dir(world.path("ca")).unwrap();
         fs::write(world.path("ca/ca.crt"), world.registry.authority()).unwrap();
-        world.base = world.push_base(labels);
         world
     }
 
@@ -139,23 +139,6 @@ impl World {
         fs::create_dir_all(self.path(name)).unwrap();
         let contents = self.registry.docker_config(password);
         fs::write(self.path(name).join(".dockerconfigjson"), contents).unwrap();
-    }
-
-    fn push_base(&self, labels: &str) -> String {
-        base::rootfs(self.directory.path());
-        fs::write(self.path("Base"), format!("FROM scratch\nADD rootfs /\n{labels}\n")).unwrap();
-        let (root, runroot) = (self.path("base-storage"), self.path("base-run"));
-        let storage =
-            ["buildah", "--root", root.as_str(), "--runroot", runroot.as_str(), "--storage-driver", "overlay"];
-        let (file, context, digest) = (self.path("Base"), self.path(""), self.path("base-digest"));
-        let build = ["build", "--isolation", "chroot", "--tag", "localhost/base:1", "--file"];
-        run(&[&storage[..], &build, &[file.as_str(), context.as_str()]].concat());
-        let target = format!("docker://{}/os/base:1", self.registry.address());
-        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
-        let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
-        let push = ["push", "--digestfile", digest.as_str()];
-        run(&[&storage[..], &push, &access, &["localhost/base:1", &target]].concat());
-        format!("{}/os/base@{}", self.registry.address(), fs::read_to_string(digest).unwrap().trim())
     }
 
     /// Makes the directory in which builds leave things for later ones.
