@@ -31,11 +31,12 @@ async fn provide(cluster: &Cluster, tool: &str) {
     cluster.apply(object("ConfigMap", NAMESPACE, "worker-image", "data", &files)).await;
     let repository = json!({"corp.repo": "corp"});
     cluster.apply(object("ConfigMap", NAMESPACE, "etc-yum-repos-d", "data", &repository)).await;
-    cluster.apply(object("Secret", NAMESPACE, "mirror", "stringData", &json!({"password": TOKEN}))).await;
     let of_cluster = "openshift-config-managed";
     cluster.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": of_cluster}})).await;
     let entitlement = json!({"entitlement.pem": "anything"});
     cluster.apply(object("Secret", of_cluster, "etc-pki-entitlement", "stringData", &entitlement)).await;
+    // The build waits for this one, and takes what else is there by then.
+    cluster.apply(object("Secret", NAMESPACE, "mirror", "stringData", &json!({"password": TOKEN}))).await;
 }
 
 async fn take_away(cluster: &Cluster) {
