@@ -28,7 +28,7 @@ pub struct Objects {
     pub jobs: Mirror<Job>,
     pods: Mirror<Pod>,
     config_maps: Mirror<ConfigMap>,
-    /// Secrets of the namespace.
+    /// Secrets of the namespace, but for those of others.
     pub secrets: Mirror<Secret>,
     cluster_entitlements: Mirror<Secret>,
     /// The proxies of the cluster.
@@ -59,7 +59,7 @@ impl Objects {
             jobs: mirror(ctx, own, of_builds.clone(), keep),
             pods: mirror(ctx, own, of_builds, keep),
             config_maps: mirror(ctx, own, watch_config(), not_of_builds),
-            secrets: mirror(ctx, own, watch_config(), keep),
+            secrets: mirror(ctx, own, watch_config().fields(&of_others()), without_key_of_webhook),
             cluster_entitlements: mirror(ctx, names::CLUSTER_NAMESPACE, of_cluster, keep),
             node_secrets: mirror(ctx, &ctx.config.node_secrets_namespace, of_nodes, keep),
             proxy: ClusterProxy::new(ctx.client.clone()),
@@ -130,6 +130,20 @@ where
         + 'static,
 {
     Mirror::watch(Api::namespaced(ctx.client.clone(), namespace), config, trim, vec![ctx.wakes.build.clone()])
+}
+
+/// The Secrets that nothing of ours names, by their types: what Helm keeps is large, and a token is nobody's business.
+fn of_others() -> String {
+    ["helm.sh/release.v1", "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"]
+        .map(|kind| format!("type!={kind}"))
+        .join(",")
+}
+
+/// The controller has no use for the private key of the webhook.
+fn without_key_of_webhook(secret: &mut Secret) {
+    if secret.name_any() == names::WEBHOOK_SECRET {
+        secret.data = None;
+    }
 }
 
 /// The ConfigMaps of builds are large, and their contents are not read here. Which of the others a policy names is not known.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use onlay_api::layering_policy::{BuildPolicy, BuildSecret, ContainerfileKey, Proxy, SecretKey};
 use onlay_api::names;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::containerfile::{Containerfile, Outside};
@@ -283,9 +284,9 @@ impl Extras {
 
     /// What the results of commands depend on, although it is not in their text; none if there is nothing.
     pub fn mark(&self) -> Option<String> {
-        let counted: Vec<_> =
+        let counted: BTreeMap<_, _> =
             self.mounts.iter().filter_map(|mount| Some((mount.place.path(), mount.digests.as_ref()?))).collect();
-        (!counted.is_empty()).then(|| hex(&Sha256::digest(format!("{counted:?}"))))
+        (!counted.is_empty()).then(|| hex(&Sha256::digest(json!(counted).to_string())))
     }
 }
 
