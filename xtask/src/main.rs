@@ -8,6 +8,7 @@ mod gen_cli;
 mod gen_files;
 mod lab;
 mod run;
+mod runners;
 mod sample;
 mod test;
 
