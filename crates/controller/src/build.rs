@@ -6,6 +6,7 @@
 mod follow;
 mod lookup;
 mod materials;
+mod measure;
 mod objects;
 mod provided;
 mod proxy;

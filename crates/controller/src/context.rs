@@ -1,6 +1,8 @@
 //! What every reconciler shares: the client, the mirrors of the API, and how to report.
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, NodeStatus, NodeSystemInfo};
@@ -12,6 +14,7 @@ use onlay_api::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::metrics::Metrics;
 use crate::mirror::Mirror;
 use crate::report::Reporter;
 use crate::wake::Wake;
@@ -34,6 +37,8 @@ pub struct Config {
     pub drain_deadline: Duration,
     /// Image of the builder's pod.
     pub builder_image: String,
+    /// Where requests for metrics are answered.
+    pub metrics_listen: SocketAddr,
     /// ConfigMap in the namespace whose key `ca.crt` holds more authorities for registries.
     pub registry_ca_configmap: Option<String>,
 }
@@ -59,6 +64,8 @@ pub struct Context {
     pub client: Client,
     /// Log lines and Events.
     pub reporter: Reporter,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
     /// How to wake the reconcilers.
     pub wakes: Wakes,
     /// All pools.
@@ -81,7 +88,7 @@ pub struct Context {
 
 impl Context {
     /// Begins to watch, and waits until every kind was listed once.
-    pub async fn start(client: Client, config: Config) -> Self {
+    pub async fn start(client: Client, config: Config, metrics: Arc<Metrics>) -> Self {
         let wakes = Wakes::default();
         let Wakes { render, build, rollout, policy } = wakes.clone();
         let context = Self {
@@ -95,6 +102,7 @@ impl Context {
             layering_policies: cluster(&client, keep, vec![build]),
             configurations: cluster(&client, keep, vec![policy]),
             wakes,
+            metrics,
             client,
             config,
         };

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod build;
 pub mod context;
 pub mod lease;
+pub mod metrics;
 pub mod mirror;
 pub mod policy;
 pub mod render;
@@ -24,6 +25,7 @@ use kube::{Api, Client};
 pub use crate::context::Config;
 use crate::context::Context;
 use crate::lease::Lease;
+pub use crate::metrics::Metrics;
 
 /// Why the controller ended.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,9 @@ pub enum Error {
     /// The lease could not be taken or kept.
     #[error(transparent)]
     Lease(#[from] lease::Error),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] metrics::MetricsError),
     /// Signals cannot be received.
     #[error("failed to listen for signals")]
     Signals(#[source] std::io::Error),
@@ -56,13 +61,16 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let settings = kube::Config::infer().await.map_err(|error| Error::Settings(Box::new(error)))?;
     let client = client(settings)?;
     refuse_beside_other_operator(&client).await?;
+    let metrics = Arc::new(Metrics::default());
+    let listener = metrics::listen(config.metrics_listen).await?;
+    tokio::spawn(metrics::serve(listener, Arc::clone(&metrics)));
     let mut terminate = terminate()?;
     let mut lease = tokio::select! {
         lease = Lease::acquire(client.clone(), &config) => lease?,
         _ = terminate.recv() => return Ok(()),
     };
     let outcome = tokio::select! {
-        never = reconcile(client, config) => match never {},
+        never = reconcile(client, config, metrics) => match never {},
         error = lease.lost() => Err(error.into()),
         _ = terminate.recv() => Ok(()),
     };
@@ -80,8 +88,8 @@ pub fn client(mut settings: kube::Config) -> Result<Client, Error> {
 }
 
 /// Runs all reconcilers with a client made by [`client`], without a lease.
-pub async fn reconcile(client: Client, config: Config) -> std::convert::Infallible {
-    let context = Arc::new(Context::start(client, config).await);
+pub async fn reconcile(client: Client, config: Config, metrics: Arc<Metrics>) -> std::convert::Infallible {
+    let context = Arc::new(Context::start(client, config, metrics).await);
     tracing::info!("watching");
     tokio::select! {
         never = render::run(Arc::clone(&context)) => never,

@@ -1,5 +1,6 @@
 //! Arguments of the controller.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use onlay_controller::Config;
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Image of the builder's pod.
     #[arg(long, env = "ONLAY_BUILDER_IMAGE")]
     builder_image: String,
+    /// Where requests for metrics are answered, at `/metrics`.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    metrics_listen: SocketAddr,
     /// ConfigMap in the namespace whose key `ca.crt` holds more authorities for registries.
     #[arg(long, env = "ONLAY_REGISTRY_CA_CONFIGMAP")]
     registry_ca_configmap: Option<String>,
@@ -40,6 +44,7 @@ impl Arguments {
             node: self.node,
             drain_deadline: Duration::from_secs(60 * u64::from(self.drain_deadline)),
             builder_image: self.builder_image,
+            metrics_listen: self.metrics_listen,
             registry_ca_configmap: self.registry_ca_configmap,
         }
     }

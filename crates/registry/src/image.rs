@@ -17,6 +17,15 @@ pub struct Image {
     pub architecture: String,
 }
 
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Its digest, as the registry has it.
+    pub digest: String,
+    /// Its size there, in bytes.
+    pub size: i64,
+}
+
 impl Image {
     /// Why the image is none of an ostree system, by [`ostree_fault`].
     pub fn ostree_fault(&self) -> Option<String> {

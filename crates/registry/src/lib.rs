@@ -9,5 +9,5 @@ mod resolve;
 
 pub use auth::{AuthError, DockerConfig};
 pub use error::RegistryError;
-pub use image::{Image, ostree_fault};
+pub use image::{Image, Layer, ostree_fault};
 pub use resolve::Registry;

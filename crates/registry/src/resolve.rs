@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::auth::{Credentials, DockerConfig};
 use crate::error::{Asked, RegistryError};
-use crate::image::Image;
+use crate::image::{Image, Layer};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -72,6 +72,16 @@ impl Registry {
             labels: config.config.and_then(|inner| inner.labels).unwrap_or_default(),
             architecture: config.architecture,
         })
+    }
+
+    /// The layers of an image.
+    pub async fn layers(&self, image: &str, credentials: &DockerConfig) -> Result<Vec<Layer>, RegistryError> {
+        let reference = parse(image)?;
+        let asked = Asked { image, registry: reference.registry() };
+        let auth = auth(&reference, credentials)?;
+        let answer = self.client.pull_image_manifest(&reference, &auth).await;
+        let (manifest, _) = answer.map_err(|error| asked.failed(error))?;
+        Ok(manifest.layers.into_iter().map(|layer| Layer { digest: layer.digest, size: layer.size }).collect())
     }
 
     /// The image of a tag, by digest; none if there is no such tag.

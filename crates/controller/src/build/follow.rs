@@ -24,13 +24,15 @@ const TICK: Duration = Duration::from_millis(500);
 /// and an API server that refuses is not asked at every pass.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Bytes that are read at once.
-const PIECE: usize = 8 << 10;
+pub const PIECE: usize = 8 << 10;
 
 /// Why a log could not be read.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub enum Error {
+    /// The API server does not give it.
     #[error("failed to ask for it")]
     Api(#[from] kube::Error),
+    /// It ended before its end.
     #[error("failed to read on")]
     Read(#[from] std::io::Error),
 }

@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::materials::Materials;
+use super::measure;
 use super::objects::Objects;
 use crate::apply;
 use crate::context::Context;
@@ -113,6 +115,11 @@ impl Writer<'_> {
                 delete(&self.own::<Secret>(), &name, &DeleteParams::default()).await?;
             }
             Action::Tell(event) => self.tell(event).await,
+            Action::Count(measure) => {
+                let settings = super::settings(&self.ctx.config);
+                let materials = Materials::read(self.objects, &settings, self.config);
+                measure::take(self.ctx, &materials, *measure);
+            }
         }
         Ok(())
     }

@@ -48,6 +48,21 @@ async fn told(world: &World, reason: &str, words: &str) {
     .unwrap();
 }
 
+/// Waits for an Event of a build.
+async fn told_on(world: &World, build: &str, reason: &str) {
+    let events: Api<Event> = Api::namespaced(world.client.clone(), "default");
+    wait::until(&format!("Event {reason} of {build}"), std::time::Duration::from_secs(30), async || {
+        let all = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
+        let found = all.iter().any(|event| {
+            event.reason.as_deref() == Some(reason)
+                && event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(build)
+        });
+        Ok::<_, String>(found.then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
 /// Plays the Job of the build that is prepared, up to its push.
 async fn push(world: &World, digit: char) -> MachineOSBuild {
     let build = world.build(BuildConditionType::Prepared).await;
@@ -87,6 +102,13 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(world.registry.address()));
     assert_eq!(world.own::<ConfigMap>().get_opt(&job.name_any()).await.unwrap(), None);
     told(&world, "BuildSucceeded", &image(&world, '1').await).await;
+    for state in ["BuildPrepared", "BuildRunning", "BuildSucceeded"] {
+        told_on(&world, &name, state).await;
+    }
+    world.counts("onlay_builds_total{pool=\"worker\",result=\"succeeded\",reason=\"Ready\"} 1").await;
+    world.counts("onlay_build_duration_seconds_count{pool=\"worker\"} 1").await;
+    world.counts("onlay_build_queue_duration_seconds_count{pool=\"worker\"} 1").await;
+    world.counts("onlay_build_image_size_bytes{pool=\"worker\"} 0").await;
 
     world.machine_config("50-arguments", json!({"kernelArguments": ["audit=0"]})).await;
     world.sees("another target, the same image", |config| serves(config).is_some_and(|serves| serves != target)).await;
@@ -130,6 +152,8 @@ async fn a_newer_containerfile_interrupts_and_a_failure_is_told_and_corrected() 
     assert!(words.contains("line 2: `RUN apt-get install -y nosuch` ended with exit code 100"), "{words}");
     assert!(words.contains("E: Unable to locate package nosuch"), "{words}");
     told(&world, "BuildFailed", "line 2").await;
+    world.counts("onlay_builds_total{pool=\"worker\",result=\"failed\",reason=\"InstructionFailed\"} 1").await;
+    world.counts("onlay_builds_total{pool=\"worker\",result=\"interrupted\",reason=\"Superseded\"} 1").await;
     let is_told = |config: &MachineOSConfig| {
         says(config, OSConfigConditionType::ImageReady, ConditionStatus::False, "BuildFailed")
     };

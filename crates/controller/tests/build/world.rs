@@ -1,5 +1,7 @@
 //! One API server with the controller on it, and a registry.
 
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,10 +14,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, find};
 use onlay_api::names::REBUILD_ANNOTATION;
 use onlay_api::{LayeringPolicy, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
-use onlay_controller::Config;
+use onlay_controller::{Config, Metrics};
 use onlay_core::build::spec::Outcome;
 use onlay_testkit::{ApiServer, RegistryServer, objects, wait};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +30,7 @@ pub struct World {
     pub client: Client,
     pub registry: RegistryServer,
     pub base: String,
+    metrics: SocketAddr,
     _server: ApiServer,
     _controller: JoinHandle<()>,
 }
@@ -44,8 +48,10 @@ impl World {
             objects::apply(&Api::<Namespace>::all(client.clone()), namespace, json!({})).await.unwrap();
         }
         let kubeconfig = server.kubeconfig().to_string();
-        let controller = std::thread::spawn(move || control(&kubeconfig));
-        let world = Self { client, registry, base, _server: server, _controller: controller };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let metrics = listener.local_addr().unwrap();
+        let controller = std::thread::spawn(move || control(&kubeconfig, listener));
+        let world = Self { client, registry, base, metrics, _server: server, _controller: controller };
         world.secret("push-secret", &world.registry.docker_config(RegistryServer::PASSWORD)).await;
         let authorities = json!({"data": {"ca.crt": world.registry.authority()}});
         objects::apply(&world.own::<ConfigMap>(), "registry-ca", authorities).await.unwrap();
@@ -102,6 +108,24 @@ impl World {
     /// What the pool's LayeringPolicy says of builds.
     pub async fn policy(&self, build: Value) {
         objects::apply(&self.all::<LayeringPolicy>(), "worker", json!({"spec": {"build": build}})).await.unwrap();
+    }
+
+    /// Waits until the controller's metrics have this line.
+    pub async fn counts(&self, line: &str) {
+        wait::until(&format!("the metric {line}"), PATIENCE, async || {
+            let text = self.metrics().await.map_err(|error| error.to_string())?;
+            if text.lines().any(|each| each == line) { Ok(Some(())) } else { Err(text) }
+        })
+        .await
+        .unwrap();
+    }
+
+    async fn metrics(&self) -> std::io::Result<String> {
+        let mut stream = tokio::net::TcpStream::connect(self.metrics).await?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
     }
 
     /// A person asks to build once more.
@@ -218,7 +242,7 @@ fn pod_name(job: &Job) -> String {
 }
 
 /// Runs the controller in a runtime of its own, until the process ends.
-fn control(kubeconfig: &str) {
+fn control(kubeconfig: &str, listener: TcpListener) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
@@ -230,8 +254,13 @@ fn control(kubeconfig: &str) {
             node: None,
             drain_deadline: Duration::from_secs(3600),
             builder_image: "builder".to_owned(),
+            metrics_listen: listener.local_addr().unwrap(),
             registry_ca_configmap: Some("registry-ca".to_owned()),
         };
-        match onlay_controller::reconcile(Client::try_from(settings).unwrap(), config).await {}
+        listener.set_nonblocking(true).unwrap();
+        let metrics = Arc::new(Metrics::default());
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        tokio::spawn(onlay_controller::metrics::serve(listener, Arc::clone(&metrics)));
+        match onlay_controller::reconcile(Client::try_from(settings).unwrap(), config, metrics).await {}
     });
 }

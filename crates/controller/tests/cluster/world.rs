@@ -42,6 +42,7 @@ pub fn config() -> Config {
         node: None,
         drain_deadline: Duration::from_secs(3600),
         builder_image: "builder".to_owned(),
+        metrics_listen: ([127, 0, 0, 1], 0).into(),
         registry_ca_configmap: None,
     }
 }
@@ -52,7 +53,8 @@ fn control(kubeconfig: &str) {
     runtime.block_on(async {
         let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
         let settings = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
-        match onlay_controller::reconcile(onlay_controller::client(settings).unwrap(), config()).await {}
+        match onlay_controller::reconcile(onlay_controller::client(settings).unwrap(), config(), Default::default())
+            .await {}
     });
 }
 

@@ -1,8 +1,8 @@
 //! From a pool's configuration to an image: whether a new one is needed, what it is made of, and the states of a build.
 //!
 //! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`], [`accounts`], [`var`], [`check`] and [`failure`]
-//! are what the builder in the Job decides by; [`spec`] is what the two say to each other, and [`progress`] what the log says
-//! meanwhile.
+//! are what the builder in the Job decides by; [`spec`] is what the two say to each other, [`progress`] what the log says
+//! meanwhile, and [`figures`] what it says in the end.
 
 pub mod accounts;
 pub mod assemble;
@@ -12,6 +12,7 @@ pub mod check;
 pub mod containerfile;
 pub mod extras;
 pub mod failure;
+pub mod figures;
 pub mod inputs;
 pub mod job;
 pub mod layer;

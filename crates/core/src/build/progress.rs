@@ -17,24 +17,37 @@ pub const PUSHING: &str = "pushing to ";
 /// Bytes that are kept of a line; commands print what they like.
 const KEPT: usize = 1024;
 
+/// Puts the lines of a log together that comes in pieces; what a line has too much is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Lines {
+    line: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes in the next piece, and gives each line that it ends.
+    pub(super) fn take(&mut self, piece: &[u8], mut each: impl FnMut(&str)) {
+        for byte in piece {
+            if *byte == b'\n' {
+                each(&String::from_utf8_lossy(&self.line));
+                self.line.clear();
+            } else if self.line.len() < KEPT {
+                self.line.push(*byte);
+            }
+        }
+    }
+}
+
 /// Reads a log that comes in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reader {
-    line: Vec<u8>,
+    lines: Lines,
 }
 
 impl Reader {
     /// Takes in the next piece, and says how far the build is now, if the piece tells.
     pub fn take(&mut self, piece: &[u8]) -> Option<String> {
         let mut newest = None;
-        for byte in piece {
-            if *byte == b'\n' {
-                newest = of(&String::from_utf8_lossy(&self.line)).or(newest);
-                self.line.clear();
-            } else if self.line.len() < KEPT {
-                self.line.push(*byte);
-            }
-        }
+        self.lines.take(piece, |line| newest = of(line).or(newest.take()));
         newest
     }
 }
@@ -80,7 +93,7 @@ mod tests {
     fn a_line_without_end_takes_no_more_room_than_another_one() {
         let mut reader = Reader::default();
         (0..1000).for_each(|_| assert_eq!(reader.take(&[b'x'; 4096]), None));
-        assert_eq!(reader.line.capacity().next_power_of_two(), KEPT);
+        assert_eq!(reader.lines.line.capacity().next_power_of_two(), KEPT);
         assert_eq!(reader.take(b"\nSTEP 1/1: FROM a\n"), Some("step 1 of 1: FROM a".to_owned()));
     }
 }

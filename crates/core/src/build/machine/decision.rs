@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use onlay_api::machine_os_build::{MachineOSBuild, MachineOSBuildStatus};
 use onlay_api::machine_os_config::MachineOSConfigStatus;
 
+use super::measure::Measure;
 use crate::build::pull_secret::Hidden;
 
 /// What is to be done, in this order, and when to look again if nothing changes before.
@@ -60,6 +61,8 @@ pub enum Action {
     NodeSecret(Box<Hidden<Secret>>),
     /// Tell people.
     Tell(Event),
+    /// Count a build that has ended.
+    Count(Box<Measure>),
 }
 
 /// Something to tell people.

@@ -6,6 +6,7 @@
 
 mod base;
 mod decision;
+mod measure;
 mod observed;
 mod presence;
 mod retire;
@@ -26,6 +27,7 @@ use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 pub use decision::{Action, Decision, Event, Object};
+pub use measure::Measure;
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, Standing};
 pub use run::{newest_of, runs, word_is_lost};
 pub use target::unsupported;
@@ -94,14 +96,14 @@ fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
         if other.is_leaving(observed.config) {
             continue;
         }
-        if let Some(status) = status::turn(other.build, turn, &observed.settings.namespace, now) {
-            let name = other.name().to_owned();
+        if status::final_condition(other.build).is_none() {
+            let name = job_name(other.name());
             if other.job.is_some() {
-                decision.act(Action::DeleteJob(job_name(&name)));
+                decision.act(Action::DeleteJob(name.clone()));
             }
-            decision.act(Action::DeleteConfigMap(job_name(&name)));
-            let note = format!("{name} is given up for {}", target.name);
-            decision.act(Action::BuildStatus { name, status: Box::new(status) });
+            decision.act(Action::DeleteConfigMap(name));
+            come_into(observed, other, turn, now, decision);
+            let note = format!("{} is given up for {}", other.name(), target.name);
             decision.tell(Object::Config, "BuildInterrupted", note);
         }
     }
@@ -231,10 +233,22 @@ fn going(
     decision: &mut Decision,
 ) {
     let message = turn.message.clone();
-    if let Some(status) = status::turn(build.build, turn, &observed.settings.namespace, now) {
-        decision.act(Action::BuildStatus { name: build.name().to_owned(), status: Box::new(status) });
-    }
+    come_into(observed, build, turn, now, decision);
     serve::building(observed, target, &message, now, decision);
+}
+
+/// Brings a build into a state; tells and counts what is new about it.
+fn come_into(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
+    let is_new = !status::is_in(build.build, turn.type_);
+    let (type_, message) = (turn.type_, turn.message.clone());
+    let measure = measure::of(observed, build, &turn, now);
+    let Some(status) = status::turn(build.build, turn, &observed.settings.namespace, now) else { return };
+    let name = build.name().to_owned();
+    decision.act(Action::BuildStatus { name: name.clone(), status: Box::new(status) });
+    if is_new {
+        decision.act(Action::Tell(status::event(name, type_, message)));
+        measure.into_iter().for_each(|measure| decision.act(Action::Count(Box::new(measure))));
+    }
 }
 
 fn fail(
@@ -254,14 +268,11 @@ fn fail(
     };
     end(observed, build, turn, now, decision);
     decision.warn(Object::Config, "BuildFailed", format!("{}: {message}", build.name()));
-    decision.warn(Object::Build(build.name().to_owned()), "BuildFailed", message.clone());
     serve::failed(observed, target, &message, now, decision);
 }
 
 /// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.
 fn end(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
     decision.act(Action::DeleteConfigMap(job_name(build.name())));
-    if let Some(status) = status::turn(build.build, turn, &observed.settings.namespace, now) {
-        decision.act(Action::BuildStatus { name: build.name().to_owned(), status: Box::new(status) });
-    }
+    come_into(observed, build, turn, now, decision);
 }

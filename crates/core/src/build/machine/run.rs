@@ -105,6 +105,14 @@ fn state(pod: &Pod) -> Option<&ContainerState> {
     container(pod)?.state.as_ref()
 }
 
+/// When the builder in a pod started.
+pub(super) fn started(pod: &Pod) -> Option<Timestamp> {
+    let state = state(pod)?;
+    let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
+    let ended = state.terminated.as_ref().and_then(|ended| ended.started_at.as_ref());
+    running.or(ended).map(|time| time.0)
+}
+
 /// Whether the builder in a pod runs.
 pub fn runs(pod: &Pod) -> bool {
     state(pod).is_some_and(|state| state.running.is_some())

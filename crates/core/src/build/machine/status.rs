@@ -5,6 +5,7 @@ use onlay_api::conditions::{self, BuildConditionType, ConditionType};
 use onlay_api::machine_os_build::{BuilderReference, MachineOSBuild, MachineOSBuildStatus};
 use onlay_api::reference::ObjectStatusReference;
 
+use super::decision::{Event, Object};
 use crate::build::job::job_name;
 
 /// Conditions that end a build.
@@ -15,6 +16,23 @@ const FINAL: [BuildConditionType; 3] =
 pub(super) fn final_condition(build: &MachineOSBuild) -> Option<BuildConditionType> {
     let conditions = &build.status.as_ref()?.conditions;
     FINAL.into_iter().find(|type_| conditions::is_true(conditions, *type_))
+}
+
+/// Whether a build is in a state.
+pub(super) fn is_in(build: &MachineOSBuild, type_: BuildConditionType) -> bool {
+    build.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, type_))
+}
+
+/// What is told on a build when it comes into a state.
+pub(super) fn event(build: String, type_: BuildConditionType, note: String) -> Event {
+    let reason = match type_ {
+        BuildConditionType::Prepared => "BuildPrepared",
+        BuildConditionType::Building => "BuildRunning",
+        BuildConditionType::Succeeded => "BuildSucceeded",
+        BuildConditionType::Interrupted => "BuildInterrupted",
+        BuildConditionType::Failed => "BuildFailed",
+    };
+    Event { on: Object::Build(build), warning: type_ == BuildConditionType::Failed, reason, note }
 }
 
 /// The message of a condition of a build.

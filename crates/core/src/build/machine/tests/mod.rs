@@ -1,6 +1,7 @@
 mod bases;
 mod extras;
 mod laws;
+mod measures;
 mod policies;
 mod presences;
 mod stories;

@@ -56,7 +56,8 @@ fn a_build_is_prepared_builds_and_succeeds() {
     assert_eq!((world.jobs.len(), world.config_maps.len()), (1, 0), "the Job stays for its log");
     let secret = world.node_secret.as_ref().unwrap();
     assert_eq!(secret.metadata.name.as_deref(), Some("pull-worker"));
-    assert_eq!((world.told("BuildStarted"), world.told("BuildSucceeded")), (1, 1));
+    assert_eq!((world.told("BuildStarted"), world.told("BuildSucceeded")), (1, 2), "on the build, and on its config");
+    assert_eq!((world.told("BuildPrepared"), world.told("BuildRunning")), (1, 1));
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn new_inputs_interrupt_a_running_build() {
     assert_eq!(World::state(&world.builds[&first]).0, "Interrupted");
     assert!(!world.jobs.contains_key(&job_name(&first)));
     assert_eq!((world.jobs.len(), world.config_maps.len()), (1, 1), "of the new build");
-    assert_eq!(world.told("BuildInterrupted"), 1);
+    assert_eq!(world.told("BuildInterrupted"), 2, "on the build, and on its config");
 
     world.containerfile("FROM configs AS final\nRUN apt-get install -y autofs\n");
     world.settle();

@@ -49,6 +49,7 @@ pub(super) struct World {
     pub(super) registry: Result<BTreeSet<String>, String>,
     pub(super) presences: BTreeMap<String, Answer<bool>>,
     pub(super) events: Vec<Event>,
+    pub(super) measures: Vec<Measure>,
     pub(super) policy: Option<LayeringPolicy>,
     pub(super) provided: Provided,
     pub(super) settings: Settings,
@@ -116,6 +117,7 @@ impl World {
             registry: Ok(BTreeSet::new()),
             presences: BTreeMap::new(),
             events: Vec::new(),
+            measures: Vec::new(),
             policy: None,
             provided: Provided::default(),
             settings: Settings {
@@ -246,6 +248,7 @@ impl World {
             }
             Action::NodeSecret(secret) => self.node_secret = Some(secret.0),
             Action::Tell(event) => self.events.push(event),
+            Action::Count(measure) => self.measures.push(*measure),
         }
     }
 
@@ -258,7 +261,8 @@ impl World {
     // What the Job does.
 
     pub(super) fn run_pod(&mut self) {
-        let running = ContainerState { running: Some(ContainerStateRunning::default()), ..ContainerState::default() };
+        let running = ContainerStateRunning { started_at: Some(Time(self.now)) };
+        let running = ContainerState { running: Some(running), ..ContainerState::default() };
         self.pod(running);
     }
 

@@ -1,0 +1,46 @@
+use jiff::SignedDuration;
+
+use super::super::*;
+use super::world::{IMAGE, World};
+use crate::build::spec::Cause;
+
+#[test]
+fn a_build_that_ends_is_counted_once_with_its_times() {
+    let mut world = World::new();
+    world.settle();
+    world.now += SignedDuration::from_secs(30);
+    world.run_pod();
+    world.settle();
+    world.now += SignedDuration::from_secs(60);
+    world.succeed(IMAGE);
+    world.settle();
+    let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
+    assert_eq!((measure.pool.as_str(), measure.result, measure.reason.as_str()), ("worker", "succeeded", "Ready"));
+    let queue = measure.queue.unwrap().as_secs();
+    assert!((30..40).contains(&queue), "{queue}");
+    assert!(measure.duration.as_secs() >= 90, "{:?}", measure.duration);
+    assert_eq!(measure.pod.as_deref(), Some("build-x"));
+    let (base, image) = measure.images.clone().unwrap();
+    assert_eq!((base.as_str(), image.as_str()), ("registry.example.com/os/base@sha256:aa", IMAGE));
+}
+
+#[test]
+fn a_build_that_fails_is_counted_by_its_cause() {
+    let mut world = World::new();
+    world.settle();
+    world.fail(Failure::new(Cause::AccessDenied, "no"));
+    let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
+    assert_eq!((measure.result, measure.reason.as_str(), &measure.images), ("failed", "AccessDenied", &None));
+}
+
+#[test]
+fn a_build_that_is_given_up_is_counted_and_its_log_is_not_read() {
+    let mut world = World::new();
+    world.settle();
+    world.run_pod();
+    world.settle();
+    world.containerfile("FROM configs\nRUN other\n");
+    world.settle();
+    let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
+    assert_eq!((measure.result, measure.reason.as_str(), &measure.pod), ("interrupted", "Superseded", &None));
+}
