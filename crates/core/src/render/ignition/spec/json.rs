@@ -64,7 +64,7 @@ fn read_record(
             unknown.push(at.key(name));
         }
         let Some(field) = field else { continue };
-        let path = if is_known { at.at(field.name) } else { at.key(name) };
+        let path = || if is_known { at.at(field.name) } else { at.key(name) };
         // What lies below a name in other letters is read, but nobody knows it by its path.
         let unknown = if is_known { &mut *unknown } else { &mut Vec::new() };
         if let Some(value) = read(field.shape, minor, value, &path, unknown)? {
@@ -74,32 +74,38 @@ fn read_record(
     Ok(record)
 }
 
-fn read(shape: Shape, minor: Minor, json: &Json, at: &Path, unknown: &mut Vec<Path>) -> Result<Option<Value>, String> {
+/// Reads a value. Its path is made only where it is needed, which for most values is nowhere.
+fn read(
+    shape: Shape,
+    minor: Minor,
+    json: &Json,
+    at: &dyn Fn() -> Path,
+    unknown: &mut Vec<Path>,
+) -> Result<Option<Value>, String> {
     let value = match (shape, json) {
         (_, Json::Null) => return Ok(None),
         (Shape::Text | Shape::RequiredText | Shape::PlainText | Shape::NullText, Json::String(text)) => {
             Value::Text(text.clone())
         }
         (Shape::Whole | Shape::PlainWhole, Json::Number(number)) => {
-            Value::Whole(number.as_i64().ok_or_else(|| format!("expected a whole number at {at}"))?)
+            Value::Whole(number.as_i64().ok_or_else(|| format!("expected a whole number at {}", at()))?)
         }
         (Shape::Flag, Json::Bool(flag)) => Value::Flag(*flag),
         (Shape::Record(table) | Shape::GivenRecord(table), Json::Object(fields)) => {
-            Value::Record(read_record(table, minor, fields, at, unknown)?)
+            Value::Record(read_record(table, minor, fields, &at(), unknown)?)
         }
         (Shape::Texts | Shape::Records(_), Json::Array(entries)) => {
-            let mut list = Vec::with_capacity(entries.len());
+            let (at, mut list) = (at(), Vec::with_capacity(entries.len()));
             for (index, entry) in entries.iter().enumerate() {
-                let path = at.nth(index);
                 let each = shape.table().map_or(Shape::RequiredText, Shape::Record);
                 let none =
                     || shape.table().map_or_else(|| Value::Text(String::new()), |_| Value::Record(Record::default()));
-                let value = read(each, minor, entry, &path, unknown)?.unwrap_or_else(none);
+                let value = read(each, minor, entry, &|| at.nth(index), unknown)?.unwrap_or_else(none);
                 list.push(Tree::new(value, None));
             }
             Value::List(list)
         }
-        _ => return Err(format!("a value of another type at {at}")),
+        _ => return Err(format!("a value of another type at {}", at())),
     };
     Ok(Some(value))
 }

@@ -45,9 +45,6 @@ pub fn check(table: &Table, minor: Minor, config: &Record, at: &Path) -> Report 
 
 /// Entries that may stand in a list only once, found twice.
 fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &mut Report) {
-    if record.is_empty() {
-        return;
-    }
     let mut known = HashSet::new();
     for field in table.fields(minor).filter(|field| matches!(field.shape, Shape::Texts | Shape::Records(_))) {
         if keys::repeats(table, field) {
@@ -60,7 +57,7 @@ fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &
             }
         }
     }
-    below(table, minor, record, at, &mut |table, record, path| duplicates(table, minor, record, path, report));
+    below(table, minor, record, at, None, &mut |table, record, path| duplicates(table, minor, record, path, report));
 }
 
 fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: &mut Report) {
@@ -90,15 +87,26 @@ fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: 
         Kind::DropIn => unit::drop_in(record, at, report),
         _ => {}
     }
-    below(table, rules.minor, record, at, &mut |table, record, path| each_record(table, rules, record, path, report));
+    let visit = &mut |table: &Table, record: &Record, path: &Path| each_record(table, rules, record, path, report);
+    below(table, rules.minor, record, at, Some(&Record::default()), visit);
 }
 
-/// Calls `visit` for each record below, including those that nobody wrote but the specification always has.
-fn below(table: &Table, minor: Minor, record: &Record, at: &Path, visit: &mut impl FnMut(&Table, &Record, &Path)) {
-    let empty = Record::default();
+/// Calls `visit` for each record below. `absent` is what stands for those that nobody wrote but the specification always has.
+fn below(
+    table: &Table,
+    minor: Minor,
+    record: &Record,
+    at: &Path,
+    absent: Option<&Record>,
+    visit: &mut impl FnMut(&Table, &Record, &Path),
+) {
     for field in table.fields(minor) {
         match field.shape {
-            Shape::Record(table) => visit(table, record.record(field.name).unwrap_or(&empty), &at.at(field.name)),
+            Shape::Record(table) => {
+                if let Some(record) = record.record(field.name).or(absent) {
+                    visit(table, record, &at.at(field.name));
+                }
+            }
             Shape::GivenRecord(table) => {
                 if let Some(record) = record.record(field.name) {
                     visit(table, record, &at.at(field.name));
