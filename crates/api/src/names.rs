@@ -125,6 +125,8 @@ pub const CORDONED_ANNOTATION: &str = "onlay.dev/cordoned";
 pub const BASE_IMAGE_CONFIG_MAP: &str = "machine-config-osimageurl";
 /// Keys of [`BASE_IMAGE_CONFIG_MAP`] that may hold the base image; the first one that is present counts.
 pub const BASE_IMAGE_KEYS: [&str; 2] = ["baseOSContainerImage", "osImageURL"];
+/// Key of [`BASE_IMAGE_CONFIG_MAP`] that may hold the image with the base image's extensions.
+pub const EXTENSIONS_IMAGE_KEY: &str = "baseOSExtensionsContainerImage";
 /// Key of the ConfigMap with extra registry authorities.
 pub const REGISTRY_CA_KEY: &str = "ca.crt";
 

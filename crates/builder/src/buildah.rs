@@ -51,6 +51,8 @@ pub struct Asked<'a> {
     pub image: &'a str,
     /// What of the Containerfile the user wrote.
     pub user: Option<&'a Containerfile>,
+    /// Whether it is nothing but the configuration: then the same image every time, whatever is there of earlier builds.
+    pub is_fixed: bool,
     /// Whether something of ours stands behind every `FROM` of the user.
     pub marked: bool,
     /// Whether earlier builds' layers of instructions may be taken.
@@ -234,13 +236,12 @@ impl Buildah {
 
     fn build_options(&self, asked: Asked<'_>) -> Vec<String> {
         let mut options = vec!["--isolation", "chroot", "--network", "host", "--format", "oci"];
-        match asked.user {
-            // Nothing but the configuration: the same image every time, whatever is there of earlier builds.
-            None => options.extend(["--no-cache", "--timestamp", "1"]),
-            Some(_) if self.driver.has_cheap_layers() => options.push("--layers"),
-            Some(_) => {}
+        if asked.is_fixed {
+            options.extend(["--no-cache", "--timestamp", "1"]);
+        } else if self.driver.has_cheap_layers() {
+            options.push("--layers");
         }
-        if !asked.reuse {
+        if !asked.reuse && !asked.is_fixed {
             options.push("--no-cache");
         }
         options.extend(["--tag", asked.image, "--file", asked.containerfile.as_str()]);

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use onlay_core::build::assemble::{self, Assembled, Configs, ContextFile};
+use onlay_core::build::assemble::{self, Assembled, Configs, ContextFile, Install};
 use onlay_core::build::containerfile::Containerfile;
 use onlay_core::build::layer::{Base as _, Plan};
 use onlay_core::build::spec::Spec;
@@ -39,16 +39,19 @@ impl Context {
         spec: &Spec,
         file: Option<&Containerfile>,
         plan: &Plan,
+        install: Option<&Install>,
         base: &Mounted,
     ) -> Result<Self, Error> {
         let layer = !plan.entries.is_empty();
-        let dpkg = file.is_some() && base.rootfs.entry(Utf8Path::new("/usr/bin/dpkg")).is_some();
+        let runs = file.is_some() || install.is_some();
+        let dpkg = runs && base.rootfs.entry(Utf8Path::new("/usr/bin/dpkg")).is_some();
         let labels = assemble::labels(spec, env!("CARGO_PKG_VERSION"));
         let (rebuilt, mounted) = (spec.rebuilt.as_deref(), spec.extras.mark());
-        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt, mounted: mounted.as_deref(), labels: &labels };
+        let mounted = mounted.as_deref();
+        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt, mounted, install, labels: &labels };
         let archive = if layer { write_layer(&directory, plan, base)? } else { Vec::new() };
         let mut image = None;
-        if file.is_some() && (layer || dpkg) {
+        if runs && (layer || dpkg) {
             let text = assemble::configs(configs);
             let path = directory.join(CONFIGS);
             write(&path, &text)?;

@@ -11,10 +11,10 @@ use onlay_core::build::spec::Spec;
 use crate::error::Error;
 use crate::paths::Paths;
 
-/// A directory, and where commands see it.
+/// A directory or a file, and where commands see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
-    /// The directory.
+    /// The directory, or the file.
     pub directory: Utf8PathBuf,
     /// Where commands see it.
     pub path: &'static str,

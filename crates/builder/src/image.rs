@@ -3,11 +3,12 @@
 use std::fs;
 
 use camino::Utf8Path;
-use onlay_core::build::assemble;
+use onlay_core::build::assemble::{self, Install};
 use onlay_core::build::containerfile::{self, Containerfile};
 use onlay_core::build::extras::Extras;
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
+use onlay_core::build::packages::Manager;
 use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
 use onlay_core::build::spec::{Cause, Failure, Spec};
 use onlay_core::render::desired::Desired;
@@ -19,6 +20,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::extras::{self, Bound};
 use crate::input::{self, Input};
+use crate::ostree;
 use crate::paths::Paths;
 use crate::registries::Registries;
 use crate::report::say;
@@ -79,7 +81,8 @@ impl Work<'_> {
         let base = buildah.open(&spec.base)?;
         let plan = layer::plan(desired, &base.rootfs)?;
         let image = format!("{IMAGE}:{}", spec.build.rsplit('-').next().unwrap_or_default());
-        self.make(&image, &plan, &base)?;
+        let install = self.install(&base)?;
+        self.make(&image, &plan, install.as_ref(), &base)?;
         self.finish(&image, &plan, desired, &base)?;
         buildah.close(base)?;
         say(format!("{PUSHING}{}", spec.target));
@@ -91,7 +94,7 @@ impl Work<'_> {
     fn finish(&self, image: &str, plan: &Plan, desired: &Desired, base: &Mounted) -> Result<(), Error> {
         say(format!("{CHECKING}the image"));
         let built = self.buildah.open(image)?;
-        let touched = self.file.is_some() && seal::seal(plan, &base.rootfs, &built.rootfs)?;
+        let touched = self.runs_commands() && seal::seal(plan, &base.rootfs, &built.rootfs)?;
         check::check(plan, desired, &base.rootfs, &built.rootfs)?;
         if touched {
             self.buildah.commit(&built, image)?;
@@ -99,17 +102,39 @@ impl Work<'_> {
         self.buildah.close(built)
     }
 
-    fn make(&self, image: &str, plan: &Plan, base: &Mounted) -> Result<(), Error> {
-        let context = Context::write(self.paths.below_work(CONTEXT), self.spec, self.file, plan, base)?;
+    /// Whether anything runs in the image.
+    fn runs_commands(&self) -> bool {
+        self.file.is_some() || !self.spec.packages.is_empty()
+    }
+
+    /// What installs the packages that the configuration wants. An image that they come from is pulled.
+    fn install(&self, base: &Mounted) -> Result<Option<Install>, Error> {
+        let Spec { packages, pull_secret, .. } = self.spec;
+        if packages.is_empty() {
+            return Ok(None);
+        }
+        let manager = Manager::of(|program| base.rootfs.entry(Utf8Path::new(program)).is_some());
+        let manager = manager.ok_or_else(|| Error::Build(packages.without_manager()))?;
+        if let Some(image) = packages.image.as_deref().filter(|_| packages.mount(manager).is_some()) {
+            say(format!("{PULLING}{image}"));
+            self.buildah.pull(image, pull_secret)?;
+        }
+        say(format!("{} installs {}", manager.name(), packages.describe()));
+        Install::of(packages, manager).map(Some).map_err(Error::Build)
+    }
+
+    fn make(&self, image: &str, plan: &Plan, install: Option<&Install>, base: &Mounted) -> Result<(), Error> {
+        let context = Context::write(self.paths.below_work(CONTEXT), self.spec, self.file, plan, install, base)?;
         let asked = Asked {
             context: &context.directory,
             containerfile: &context.containerfile,
             image,
             user: self.file,
+            is_fixed: !self.runs_commands(),
             marked: self.spec.is_marked(),
             reuse: self.file.is_none_or(assemble::is_cacheable),
             options: &extras::options(self.paths, &self.spec.extras),
-            volumes: &[self.downloads(base)?, extras::directories(self.paths, &self.spec.extras)?].concat(),
+            volumes: &self.volumes(base)?,
         };
         if !asked.reuse {
             say("every instruction runs anew, since a command mounts another stage, image or file (--mount)");
@@ -117,17 +142,26 @@ impl Work<'_> {
         if let Some((image, containerfile)) = &context.configs
             && !self.buildah.has(image)?
         {
-            let configs = Asked { image, containerfile, user: None, reuse: true, options: &[], volumes: &[], ..asked };
+            let configs =
+                Asked { image, containerfile, user: None, is_fixed: true, options: &[], volumes: &[], ..asked };
             self.buildah.build(configs)?;
         }
         self.buildah.build(asked)
+    }
+
+    /// What stands in for directories and files of commands.
+    fn volumes(&self, base: &Mounted) -> Result<Vec<Bound>, Error> {
+        let mut volumes = self.downloads(base)?;
+        volumes.extend(extras::directories(self.paths, &self.spec.extras)?);
+        volumes.extend(ostree::container(self.paths, self.file, &base.rootfs)?);
+        Ok(volumes)
     }
 
     /// Directories of this build for what package managers download: what lies there would be part of a layer for good.
     ///
     /// Only for a single stage: several may have several systems.
     fn downloads(&self, base: &Mounted) -> Result<Vec<Bound>, Error> {
-        if self.file.is_none_or(|file| file.stages.len() > 1) {
+        if !self.runs_commands() || self.file.is_some_and(|file| file.stages.len() > 1) {
             return Ok(Vec::new());
         }
         let here = DOWNLOADS.into_iter().filter(|(program, _)| base.rootfs.entry(Utf8Path::new(program)).is_some());

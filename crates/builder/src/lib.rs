@@ -15,6 +15,7 @@ mod extras;
 mod image;
 mod input;
 mod namespace;
+mod ostree;
 mod paths;
 mod registries;
 mod report;

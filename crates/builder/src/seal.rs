@@ -9,11 +9,12 @@ use onlay_core::build::layer::{BASE_COPIES, Base as _, Entry, Plan, What};
 
 use crate::declare::declare;
 use crate::error::Error;
+use crate::ostree;
 use crate::report::say;
 use crate::rootfs::Rootfs;
 
 /// Files that buildah binds into the containers of commands, and leaves behind empty where the image has none.
-const BOUND: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+const BOUND: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", ostree::CONTAINER];
 /// Suffixes under which package managers put the package's own copy of a file that they found changed.
 const SHIPPED: [&str; 3] = [".dpkg-dist", ".ucf-dist", ".rpmnew"];
 

@@ -127,6 +127,7 @@ async fn decide(
         pool: seen.pool.as_deref(),
         rendered: seen.rendered.as_deref(),
         base,
+        extensions_image: seen.extensions_image(objects),
         ask_again,
         presences: seen.presences(lookups, &materials, now),
         architecture,
@@ -180,6 +181,11 @@ impl<'a> Seen<'a> {
         let config_map = objects.config_map(names::BASE_IMAGE_CONFIG_MAP);
         base::choose(Some(self.config), &rendered.spec, config_map.as_deref(), &nodes.adopted)
             .map_err(|error| error.to_string())
+    }
+
+    fn extensions_image(&self, objects: &Objects) -> Option<String> {
+        let config_map = objects.config_map(names::BASE_IMAGE_CONFIG_MAP);
+        base::extensions_image(Some(self.config), &self.rendered.as_ref()?.spec, config_map.as_deref())
     }
 
     fn remembered(&self, asked: &str) -> Option<Found> {

@@ -118,7 +118,7 @@ impl Metrics {
     /// A build has ended.
     pub fn ended(&self, measure: &Measure) {
         let Measure { pool, result, reason, duration, queue, .. } = measure;
-        let of_result = OfResult { pool: pool.clone(), result: *result, reason: reason.clone() };
+        let of_result = OfResult { pool: pool.clone(), result, reason: reason.clone() };
         self.builds.get_or_create(&of_result).inc();
         let of_pool = OfPool { pool: pool.clone() };
         self.durations.get_or_create(&of_pool).observe(duration.as_secs_f64());

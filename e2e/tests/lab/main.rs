@@ -12,6 +12,7 @@ mod disruption;
 mod evidence;
 mod faults;
 mod inputs;
+mod packages;
 mod page;
 mod pause;
 mod pools;

@@ -11,4 +11,5 @@ mod extras;
 mod failures;
 mod faults;
 mod images;
+mod packages;
 mod world;

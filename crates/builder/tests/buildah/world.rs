@@ -12,6 +12,7 @@ use flate2::write::GzEncoder;
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_builder::Paths;
 use onlay_core::build::extras::Extras;
+use onlay_core::build::packages::Packages;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
 use onlay_testkit::RegistryServer;
 use onlay_testkit::registry_server::SpoiledRegistry;
@@ -82,6 +83,7 @@ pub struct World {
     pub front: Option<SpoiledRegistry>,
     /// What the builds are given besides.
     pub extras: Extras,
+    pub packages: Packages,
     directory: TempDir,
     tries: u32,
 }
@@ -104,6 +106,7 @@ impl World {
             rebuilt: None,
             front: None,
             extras: Extras::default(),
+            packages: Packages::default(),
             directory: tempfile::tempdir().unwrap(),
             tries: 0,
         };
@@ -205,6 +208,7 @@ impl World {
             rebuilt: self.rebuilt.clone(),
             cache_limit: Some(self.limit),
             extras: self.extras.clone(),
+            packages: self.packages.clone(),
         };
         let configuration = MachineConfigSpec { config: configuration, ..MachineConfigSpec::default() };
         fs::create_dir_all(self.path("spec")).unwrap();

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Node;
 use onlay_api::{MachineConfigPool, MachineOSConfig};
-use onlay_core::build::{containerfile, machine};
+use onlay_core::build::base;
+use onlay_core::build::containerfile;
+use onlay_core::build::packages::Packages;
 use onlay_core::change::foresee::{self, Configuration, Forecast, Member, PoolSide, Side};
 use onlay_core::change::past;
 use onlay_core::pools::{self, Labels, PoolError};
@@ -86,11 +88,12 @@ impl Seen<'_> {
             },
         });
         let os_config = after.os_config(name);
-        os_config.map_or(Ok(()), |os_config| buildable(os_config, &configuration, &after.objects))?;
         let (base, builds) = (new_base.as_deref(), after.os_builds.as_slice());
         let new = PoolSide { pool, side: Side { configuration: &configuration, os_config, base, builds } };
         let nothing = Configuration::default();
         let members = self.members(name, &nothing);
+        let architecture = foresee::architecture(&members);
+        os_config.map_or(Ok(()), |os_config| buildable(os_config, &configuration, architecture, &after.objects))?;
         let past = past::of(before.builds_of(os_config), before.states.values());
         let forecast = foresee::pool(old, new, &members, after.policy.as_ref(), &past);
         let mut told = BTreeSet::new();
@@ -179,9 +182,16 @@ fn homeless_build(object: &Object, worlds: &Worlds) -> Option<Finding> {
 }
 
 /// Whether builds can read the Containerfiles of a pool, and do what its configuration asks of an image.
-fn buildable(os_config: &MachineOSConfig, configuration: &Configuration, objects: &[Object]) -> Result<(), Finding> {
+fn buildable(
+    os_config: &MachineOSConfig,
+    configuration: &Configuration,
+    architecture: &str,
+    objects: &[Object],
+) -> Result<(), Finding> {
     let name = os_config.metadata.name.as_deref().unwrap_or_default();
-    if let Some(failure) = machine::unsupported(&configuration.spec) {
+    let extensions_image = base::extensions_image(Some(os_config), &configuration.spec, None);
+    let packages = Packages::of(&configuration.spec, extensions_image.as_deref());
+    if let Some(failure) = packages.refusal(architecture) {
         let title = format!("{OS_CONFIG} {name}");
         return Err(Finding::error(title, format!("no image can be built: {}", failure.message)));
     }

@@ -303,9 +303,9 @@ fn an_image_that_has_to_be_built() {
     seen!("diff_tag", &files, "onlay diff now.yaml built.yaml --pool worker; onlay plan now.yaml --against built.yaml");
     let files = [("now.yaml", &*now), ("text.yaml", &now.replace("configs AS final", "configs AS mine"))];
     seen!("diff_containerfile", &files, "onlay diff now.yaml text.yaml --pool worker");
-    let realtime = machine_config("60-kernel", "ignition: {version: 3.4.0}", "kernelType: realtime");
+    let big_pages = machine_config("60-kernel", "ignition: {version: 3.4.0}", "kernelType: 64k-pages");
     let line = "onlay plan kernel.yaml --against now.yaml";
-    seen!("plan_unsupported", &[("now.yaml", &*now), ("kernel.yaml", &realtime)], line);
+    seen!("plan_unsupported", &[("now.yaml", &*now), ("kernel.yaml", &big_pages)], line);
     let broken = OS_CONFIG.replace("FROM configs AS final", "FORM configs");
     let line = "onlay plan broken.yaml --against now.yaml";
     seen!("plan_broken_build", &[("now.yaml", &*healthy()), ("broken.yaml", &broken)], line);

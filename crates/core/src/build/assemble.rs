@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::containerfile::{CONFIGS, Containerfile, Heredoc, Instruction, Keyword};
 use super::inputs::{digest_of, hex, repository};
-use super::spec::Spec;
+use super::packages::{Manager, Packages};
+use super::spec::{Failure, Spec};
 
 /// Name of the archive in the context that holds the configuration layer.
 pub const LAYER: &str = ".onlay/configuration.tar";
@@ -21,6 +22,8 @@ const CONFIGS_IMAGE: &str = "localhost/onlay-configs";
 const REBUILT_LABEL: &str = "dev.onlay.rebuilt";
 /// Label of an image whose commands saw mounted directories: a digest of what was in them.
 const MOUNTED_LABEL: &str = "dev.onlay.mounted";
+/// Where the script is seen that installs what the configuration wants of the package manager.
+pub(super) const INSTALL: &str = "/run/onlay-packages";
 /// Bytes of the digest in a path or a name, two digits each.
 const DIGEST_BYTES: usize = 16;
 /// Environment of commands where dpkg is: nobody can answer a question, and what the configuration wrote stays.
@@ -41,6 +44,29 @@ pub struct Configs<'a> {
     pub labels: &'a BTreeMap<&'static str, String>,
     /// A digest of what commands see in mounted directories.
     pub mounted: Option<&'a str>,
+    /// What installs the packages that the configuration wants.
+    pub install: Option<&'a Install>,
+}
+
+/// What installs the packages that a configuration wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Install {
+    /// The instruction.
+    instruction: String,
+    /// The script that it runs.
+    script: ContextFile,
+}
+
+impl Install {
+    /// What installs these packages with this package manager.
+    pub fn of(packages: &Packages, manager: Manager) -> Result<Self, Failure> {
+        let contents = packages.script(manager)?;
+        let path = place(&contents, "program", "packages");
+        let script = format!("--mount=type=bind,source={path},target={INSTALL}");
+        let mounts: String = packages.mount(manager).into_iter().map(|mount| mount + " ").collect();
+        let instruction = format!("RUN {mounts}{script} {INSTALL}\n");
+        Ok(Self { instruction, script: ContextFile { path, contents, executable: true } })
+    }
 }
 
 /// What the builder works on.
@@ -90,11 +116,15 @@ pub fn configs_image(text: &str, layer: &[u8]) -> String {
     format!("{CONFIGS_IMAGE}:{}", hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest)))
 }
 
-/// The Containerfile of an image: the stage `configs`, from an image of it if that is there, then what the user wrote, and
-/// last what the image says of itself.
+/// The Containerfile of an image: the stage `configs`, from an image of it if that is there, with the packages that the
+/// configuration wants, then what the user wrote, and last what the image says of itself.
 pub fn assemble(configs: Configs<'_>, image: Option<&str>, file: Option<&Containerfile>) -> Assembled {
     let mut files = Vec::new();
-    let first = image.map_or_else(|| self::configs(configs), |image| format!("FROM {image} AS {CONFIGS}\n"));
+    let mut first = image.map_or_else(|| self::configs(configs), |image| format!("FROM {image} AS {CONFIGS}\n"));
+    if let Some(Install { instruction, script }) = configs.install {
+        first = first + &marks(configs) + instruction;
+        files.push(script.clone());
+    }
     let Some(file) = file else { return Assembled { text: first + &label(configs.labels), files } };
     let mut text = file.head.clone();
     for argument in &file.arguments {
@@ -181,7 +211,7 @@ fn heredoc(instruction: &Instruction, heredocs: &[Heredoc], files: &mut Vec<Cont
     for (index, heredoc) in heredocs.iter().enumerate().rev() {
         let script = run && is_script(instruction, heredoc);
         let executable = script && heredoc.body.starts_with("#!");
-        let path = place(heredoc, executable);
+        let path = place(&heredoc.body, if executable { "program" } else { "text" }, &heredoc.name);
         let target = format!("/run/onlay-heredoc-{}", index + 1);
         let replacement = match (run, script, executable) {
             (false, ..) => path.clone(),
@@ -198,12 +228,11 @@ fn heredoc(instruction: &Instruction, heredocs: &[Heredoc], files: &mut Vec<Cont
     format!("{mounts}{}", shift_stages(&arguments))
 }
 
-/// Where in the context a heredoc lies: its path says what is in it, since it becomes text of the instruction.
-fn place(heredoc: &Heredoc, executable: bool) -> String {
-    let digest = Sha256::digest(&heredoc.body);
+/// Where in the context a text lies: its path says what is in it, since it becomes text of the instruction.
+fn place(contents: &str, kind: &str, name: &str) -> String {
+    let digest = Sha256::digest(contents);
     let digest = hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest));
-    let kind = if executable { "program" } else { "text" };
-    format!(".onlay/{kind}-{digest}/{}", heredoc.name)
+    format!(".onlay/{kind}-{digest}/{name}")
 }
 
 /// Whether a heredoc is all there is to run, so that it is a script and not the input of a command.

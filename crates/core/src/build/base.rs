@@ -113,6 +113,22 @@ pub fn choose(
     }
 }
 
+/// The image with the extensions of a base image; none if the configuration wants nothing of it, or nothing names one.
+///
+/// Source of the order: as for [`choose`].
+pub fn extensions_image(
+    config: Option<&MachineOSConfig>,
+    rendered: &MachineConfigSpec,
+    config_map: Option<&ConfigMap>,
+) -> Option<String> {
+    // An annotation that cannot be read is told by `choose`.
+    let own = config.and_then(|config| conversion::kept(config).ok()?.extensions_image);
+    let of_cluster =
+        || config_map?.data.as_ref()?.get(names::EXTENSIONS_IMAGE_KEY).map(|image| image.trim().to_owned());
+    let named = own.or_else(|| rendered.base_os_extensions_container_image.clone()).or_else(of_cluster);
+    named.filter(|image| !image.is_empty())
+}
+
 fn named(data: &BTreeMap<String, String>) -> Option<&str> {
     let values = names::BASE_IMAGE_KEYS.iter().filter_map(|key| data.get(*key));
     values.map(|image| image.trim()).find(|image| !image.is_empty())

@@ -2,7 +2,7 @@
 //!
 //! Source of the words: buildah 1.28.2 (Debian 12) and what commands in a build print; see the fixtures of the tests.
 
-use super::assemble::{Origin, origin};
+use super::assemble::{INSTALL, Origin, origin};
 use super::containerfile::{Containerfile, excerpt};
 use super::spec::{Cause, Failure, Step};
 
@@ -206,6 +206,11 @@ impl Progress {
 
     fn message(&self, cause: Cause, ran: bool, verdict: &str, exit_code: Option<i32>) -> String {
         match (cause, ran) {
+            (Cause::InstructionFailed, _) if self.text.contains(INSTALL) => {
+                "the packages that MachineConfigs want (spec.extensions, spec.kernelType) could not be installed; correct the \
+                 MachineConfigs, or where the package manager looks for packages"
+                    .to_owned()
+            }
             (Cause::InstructionFailed, true) => "correct it in the Containerfile".to_owned(),
             (Cause::InstructionFailed, false) => {
                 let said = verdict.strip_prefix(&format!("building at STEP \"{}\": ", self.text)).unwrap_or(verdict);

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::containerfile::Containerfile;
 use super::extras::Extras;
+use super::packages::Packages;
 use crate::render::canonical_json;
 use crate::render::desired::{Desired, Owner};
 
@@ -84,6 +85,8 @@ pub struct Inputs<'a> {
     pub desired: &'a Desired,
     /// What the build is given besides.
     pub extras: &'a Extras,
+    /// What the configuration wants of the package manager.
+    pub packages: &'a Packages,
 }
 
 /// The name of the build that makes the image: `<machineosconfig>-<32 hexadecimal digits>`.
@@ -134,6 +137,7 @@ fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
         ("arguments", named(&inputs.extras.arguments)),
         ("images", named(&inputs.extras.images)),
         ("mounts", describe_mounts(inputs.extras)),
+        ("extensionsImage", inputs.packages.image.iter().map(|image| json!(digest_of(image))).collect()),
     ] {
         if !extras.is_empty() {
             described[key] = extras.into();

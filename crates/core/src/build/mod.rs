@@ -17,6 +17,7 @@ pub mod inputs;
 pub mod job;
 pub mod layer;
 pub mod machine;
+pub mod packages;
 pub mod progress;
 pub mod pull_secret;
 pub mod spec;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::extras::Extras;
+use super::packages::Packages;
 
 /// Key of the build's ConfigMap that holds the [`Spec`] as JSON.
 pub const SPEC_KEY: &str = "spec.json";
@@ -43,6 +44,9 @@ pub struct Spec {
     /// What the build is given besides.
     #[serde(default, skip_serializing_if = "is_default")]
     pub extras: Extras,
+    /// What the configuration wants of the package manager.
+    #[serde(default, skip_serializing_if = "Packages::is_empty")]
+    pub packages: Packages,
 }
 
 impl Spec {

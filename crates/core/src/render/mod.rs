@@ -5,7 +5,7 @@
 
 pub mod desired;
 mod error;
-mod extension;
+pub mod extension;
 pub mod ignition;
 pub mod kargs;
 pub mod limit;

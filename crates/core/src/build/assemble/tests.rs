@@ -7,7 +7,7 @@ const BASE: &str = "registry.example.com/os/base@sha256:aa";
 static NO_LABELS: BTreeMap<&'static str, String> = BTreeMap::new();
 
 fn configs() -> Configs<'static> {
-    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, mounted: None, labels: &NO_LABELS }
+    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, mounted: None, install: None, labels: &NO_LABELS }
 }
 
 fn assembled(text: &str) -> Assembled {
@@ -72,6 +72,7 @@ fn an_image_says_where_it_comes_from_in_its_last_instruction() {
         rebuilt: None,
         cache_limit: None,
         extras: crate::build::extras::Extras::default(),
+        packages: crate::build::packages::Packages::default(),
     };
     let labels = labels(&spec, "0.1.0");
     let line = "LABEL dev.onlay.machineosbuild=\"worker-a-0123456789abcdef0123456789abcdef\" \
@@ -92,6 +93,34 @@ fn a_person_who_asks_for_another_build_changes_what_every_instruction_stands_on(
     let text = assemble(Configs { rebuilt: Some(at), ..configs() }, None, file.as_ref()).text;
     let label = format!("LABEL dev.onlay.rebuilt=\"{at}\"\n");
     assert!(text.ends_with(&format!("FROM debian AS tool\n{label}RUN a\nFROM configs\n{label}RUN b\n")), "{text}");
+}
+
+#[test]
+fn packages_of_the_configuration_come_before_what_the_user_wrote() {
+    let packages = crate::build::packages::Packages {
+        extensions: vec!["usbguard".to_owned()],
+        image: Some("example.com/e@sha256:1".to_owned()),
+        ..Default::default()
+    };
+    let install = Install::of(&packages, Manager::Dnf).unwrap();
+    let file = parse("FROM configs\nRUN a").unwrap();
+    let assembled = assemble(
+        Configs { install: Some(&install), rebuilt: Some("now"), ..configs() },
+        Some("localhost/c"),
+        file.as_ref(),
+    );
+    let script = &assembled.files[0];
+    assert!(script.executable && script.contents.contains("usbguard"), "{script:?}");
+    let run = format!(
+        "RUN --mount=type=bind,from=example.com/e@sha256:1,source=/usr/share/rpm-ostree/extensions,target=/run/onlay-extensions \
+         --mount=type=bind,source={},target=/run/onlay-packages /run/onlay-packages\n",
+        script.path
+    );
+    let label = "LABEL dev.onlay.rebuilt=\"now\"\n";
+    let expected = format!("FROM localhost/c AS configs\n{label}{run}FROM configs\n{label}RUN a\n");
+    assert_eq!(assembled.text, expected);
+    let alone = assemble(Configs { install: Some(&install), ..configs() }, Some("localhost/c"), None);
+    assert_eq!(alone.text, format!("FROM localhost/c AS configs\n{run}"));
 }
 
 #[test]

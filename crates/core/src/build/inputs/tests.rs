@@ -4,6 +4,7 @@ use rstest::rstest;
 use super::*;
 use crate::build::containerfile;
 use crate::build::extras::{Kind, Mount, Place, SecretFile, Source};
+use crate::build::packages::Packages;
 use crate::render::desired::{DesiredFile, DesiredLink, DesiredUnit};
 
 const TEXT: &str =
@@ -19,6 +20,7 @@ struct World {
     spec: MachineConfigSpec,
     desired: Desired,
     extras: Extras,
+    packages: Packages,
 }
 
 fn world() -> World {
@@ -30,6 +32,7 @@ fn world() -> World {
         spec: MachineConfigSpec::default(),
         desired: Desired { files: vec![file("/etc/foo")], ..Desired::default() },
         extras: Extras::default(),
+        packages: Packages::default(),
     }
 }
 
@@ -66,6 +69,7 @@ fn inputs<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Inputs<'a>
         spec: &world.spec,
         desired: &world.desired,
         extras: &world.extras,
+        packages: &world.packages,
     }
 }
 
@@ -121,6 +125,7 @@ fn no_new_image_for(#[case] change: fn(&mut World)) {
 #[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")), "the build can see /etc/issue.d/a.issue, which differs")]
 #[case::a_file_beside_the_containerfile(|world: &mut World| world.extras.source = Some(source(&[("Containerfile", "1"), ("a.conf", "2")])), "the file a.conf beside the Containerfile differs")]
 #[case::a_build_argument(|world: &mut World| { world.extras.arguments.insert("A".to_owned(), "1".to_owned()); }, "the build argument A differs")]
+#[case::an_image_with_extensions(|world: &mut World| world.packages.image = Some("a@sha256:1".to_owned()), "the image with the extensions differs")]
 #[case::another_image(|world: &mut World| { world.extras.images.insert("a".to_owned(), "b".to_owned()); }, "the image that is called a differs")]
 #[case::a_repository_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Repositories, Some(&[("a.repo", "1")]))), "/etc/yum.repos.d/a.repo is read by the package manager, and its ConfigMap or Secret differs")]
 #[case::a_key_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Keys, Some(&[("a", "1")]))), "/etc/pki/rpm-gpg/a is read by the package manager, and its ConfigMap or Secret differs")]

@@ -31,6 +31,8 @@ pub enum Reason {
     MachineOsConfig,
     /// Other extensions are installed.
     Extensions,
+    /// The image with the packages of extensions has another digest.
+    ExtensionsImage,
     /// Another kernel is installed.
     KernelType,
     /// What is at this path differs, and the build can see it.
@@ -53,6 +55,7 @@ impl fmt::Display for Reason {
             Self::Repository => f.write_str("images are pushed to another repository"),
             Self::MachineOsConfig => f.write_str("the images belong to another MachineOSConfig"),
             Self::Extensions => f.write_str("the extensions differ"),
+            Self::ExtensionsImage => f.write_str("the image with the extensions differs"),
             Self::KernelType => f.write_str("the kernel type differs"),
             Self::Path(path) => write!(f, "the build can see {path}, which differs"),
             Self::Unit(name) => write!(f, "the build can see the unit {name}, which differs"),
@@ -76,6 +79,7 @@ pub fn why(old: &Inputs<'_>, new: &Inputs<'_>) -> Vec<Reason> {
         ("repository", Reason::Repository),
         ("machineOSConfig", Reason::MachineOsConfig),
         ("extensions", Reason::Extensions),
+        ("extensionsImage", Reason::ExtensionsImage),
         ("kernelType", Reason::KernelType),
     ];
     let mut reasons: Vec<Reason> =

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::build::extras::{Entitlement, Entitlements, Extras, Provided};
+use crate::build::packages::Packages;
 use crate::build::pull_secret::Hidden;
 
 const BUILD: &str = "worker-automount-5d5651f25efcbf89dd1d2874ad05c8c1";
@@ -31,6 +32,7 @@ fn spec() -> Spec {
         rebuilt: None,
         cache_limit: Some(1 << 30),
         extras: Extras::default(),
+        packages: Packages::default(),
     }
 }
 

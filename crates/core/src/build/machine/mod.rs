@@ -30,7 +30,6 @@ pub use decision::{Action, Decision, Event, Object};
 pub use measure::Measure;
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, Standing};
 pub use run::{newest_of, runs, word_is_lost};
-pub use target::unsupported;
 
 use super::job::job_name;
 use super::spec::Failure;

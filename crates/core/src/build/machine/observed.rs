@@ -28,6 +28,8 @@ pub struct Observed<'a> {
     pub rendered: Option<&'a MachineConfig>,
     /// The base image.
     pub base: Base,
+    /// The image with the base image's extensions, if one is named.
+    pub extensions_image: Option<String>,
     /// When registries are to be asked again.
     pub ask_again: Option<Timestamp>,
     /// What registries last said of the images that were built, by digest: whether they have them.

@@ -171,6 +171,7 @@ pub(super) fn job(
         rebuilt: rebuilt(observed, now),
         cache_limit,
         extras: target.extras.clone(),
+        packages: target.packages.clone(),
     };
     let parts = Parts {
         build: build.build,

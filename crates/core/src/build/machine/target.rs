@@ -10,6 +10,7 @@ use super::source;
 use crate::build::containerfile::{self, Containerfile};
 use crate::build::extras::{Extras, Source};
 use crate::build::inputs::{self, Inputs};
+use crate::build::packages::Packages;
 use crate::build::spec::{Cause, Failure};
 use crate::render::desired;
 
@@ -32,6 +33,8 @@ pub(super) struct Target<'a> {
     pub(super) containerfile: Option<&'a str>,
     /// What the build is given besides.
     pub(super) extras: Extras,
+    /// What the configuration wants of the package manager.
+    pub(super) packages: Packages,
     /// What has to be there before the build can begin.
     pub(super) unmet: Option<Obstacle>,
     /// Why the build would be in vain.
@@ -79,7 +82,8 @@ impl<'a> Target<'a> {
         let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
         let text = source::text(observed, &policy)?;
         let extras = Extras::of(&policy, observed.provided, pool);
-        let extras = if text.is_some() { extras } else { extras.without_commands() };
+        let packages = Packages::of(&rendered.spec, observed.extensions_image.as_deref());
+        let extras = if text.is_some() || !packages.is_empty() { extras } else { extras.without_commands() };
         let (parsed, unreadable) = read(text, &extras);
         let extras = parsed.iter().fold(extras, Extras::declared_in);
         let name = inputs::build_name(&Inputs {
@@ -91,6 +95,7 @@ impl<'a> Target<'a> {
             spec: &rendered.spec,
             desired: &desired,
             extras: &extras,
+            packages: &packages,
         });
         let not_ostree = fault.as_ref().map(|fault| Failure::new(Cause::BaseImageNotOstree, fault));
         let unmet = source::unmet(observed, &extras, parsed.as_ref());
@@ -104,7 +109,8 @@ impl<'a> Target<'a> {
             containerfile: text,
             extras,
             unmet,
-            refusal: not_ostree.or(unreadable).or_else(|| unsupported(&rendered.spec)),
+            refusal: not_ostree.or(unreadable).or_else(|| packages.refusal(observed.architecture)),
+            packages,
         })
     }
 }
@@ -122,20 +128,4 @@ fn read(text: Option<&str>, extras: &Extras) -> (Option<Containerfile>, Option<F
             (None, Some(Failure::new(Cause::InputRefused, message)))
         }
     }
-}
-
-/// What a configuration asks of an image that no build here can do.
-pub fn unsupported(spec: &MachineConfigSpec) -> Option<Failure> {
-    if !spec.extensions.is_empty() {
-        let names = spec.extensions.join(", ");
-        return Some(Failure::new(
-            Cause::InputRefused,
-            format!("extensions ({names}) are not installed by builds; install their packages in the Containerfile"),
-        ));
-    }
-    let kernel = spec.kernel_type.as_deref().filter(|kernel| !matches!(*kernel, "" | "default"))?;
-    Some(Failure::new(
-        Cause::InputRefused,
-        format!("kernelType {kernel} is not installed by builds; install the kernel in the Containerfile"),
-    ))
 }

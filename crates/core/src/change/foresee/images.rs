@@ -4,9 +4,11 @@ use onlay_api::conditions::{BuildConditionType, is_true};
 use onlay_api::{MachineOSBuild, MachineOSConfig};
 
 use super::{Configuration, Member};
+use crate::build::base;
 use crate::build::containerfile::{self, Containerfile};
 use crate::build::extras::Extras;
 use crate::build::inputs::{Inputs, build_name, containerfile_for};
+use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::rollout::wait::WaitReason;
 
@@ -34,15 +36,16 @@ static EXTRAS: Extras = Extras::NONE;
 /// A base image that is known on one side only counts as the same on both. A Containerfile that cannot be read sees
 /// what one sees that is not there: the build would refuse it.
 pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebuild {
-    let base = |side: Option<Side<'_>>, other: Option<Side<'_>>| -> String {
+    let base_image = |side: Option<Side<'_>>, other: Option<Side<'_>>| -> String {
         let known = side.and_then(|side| side.base).or(other.and_then(|other| other.base));
         known.unwrap_or_default().to_owned()
     };
-    let (old_base, new_base) = (base(old, Some(new)), base(Some(new), old));
+    let (old_base, new_base) = (base_image(old, Some(new)), base_image(Some(new), old));
     let parsed = |side: Side<'_>| text(side, architecture).and_then(|text| containerfile::parse(text).ok().flatten());
     let (old_parsed, new_parsed) = (old.and_then(parsed), parsed(new));
-    let old = old.and_then(|old| inputs(old, &old_base, old_parsed.as_ref(), architecture));
-    let wanted = inputs(new, &new_base, new_parsed.as_ref(), architecture);
+    let (old_packages, new_packages) = (old.map(packages).unwrap_or_default(), packages(new));
+    let old = old.and_then(|old| inputs(old, &old_base, old_parsed.as_ref(), &old_packages, architecture));
+    let wanted = inputs(new, &new_base, new_parsed.as_ref(), &new_packages, architecture);
     match Rebuild::of(old.as_ref(), wanted.as_ref()) {
         Rebuild::New(reasons) => match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
             Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
@@ -50,6 +53,12 @@ pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebu
         },
         answer => answer,
     }
+}
+
+/// What the package manager is to do. What the ConfigMap of the cluster names is not known here.
+fn packages(side: Side<'_>) -> Packages {
+    let spec = &side.configuration.spec;
+    Packages::of(spec, base::extensions_image(side.os_config, spec, None).as_deref())
 }
 
 /// The build of a name that has succeeded, and its image.
@@ -65,6 +74,7 @@ fn inputs<'a>(
     side: Side<'a>,
     base: &'a str,
     parsed: Option<&'a Containerfile>,
+    packages: &'a Packages,
     architecture: &str,
 ) -> Option<Inputs<'a>> {
     let os_config = side.os_config?;
@@ -77,6 +87,7 @@ fn inputs<'a>(
         spec: &side.configuration.spec,
         desired: &side.configuration.desired,
         extras: &EXTRAS,
+        packages,
     })
 }
 

@@ -264,7 +264,7 @@ fn moves(
 }
 
 /// The architecture of the nodes, as Kubernetes names it.
-fn architecture<'a>(members: &[Member<'a>]) -> &'a str {
+pub fn architecture<'a>(members: &[Member<'a>]) -> &'a str {
     let label = |member: &Member<'a>| member.node.metadata.labels.as_ref()?.get("kubernetes.io/arch");
     members.iter().find_map(label).map_or(images::ARCHITECTURE, String::as_str)
 }

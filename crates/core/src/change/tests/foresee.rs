@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::build::extras::Extras;
 use crate::build::inputs::{Inputs, build_name};
+use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::change::foresee::{Configuration, Forecast, Member, PoolSide, Side, pool};
 use crate::change::plan::Past;
@@ -209,6 +210,7 @@ fn an_image_that_a_build_of_before_has_made_is_not_built_again(
         spec: &same.spec,
         desired: &same.desired,
         extras: &Extras::default(),
+        packages: &Packages::default(),
     });
     let name = if is_of_target { name } else { format!("{name}0") };
     let builds = [a_build(&name, ended_as)];

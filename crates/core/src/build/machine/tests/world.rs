@@ -52,6 +52,7 @@ pub(super) struct World {
     pub(super) measures: Vec<Measure>,
     pub(super) policy: Option<LayeringPolicy>,
     pub(super) provided: Provided,
+    pub(super) extensions_image: Option<String>,
     pub(super) settings: Settings,
     uids: u32,
 }
@@ -120,6 +121,7 @@ impl World {
             measures: Vec::new(),
             policy: None,
             provided: Provided::default(),
+            extensions_image: None,
             settings: Settings {
                 namespace: "onlay".to_owned(),
                 node_secrets_namespace: "onlay-node-secrets".to_owned(),
@@ -156,6 +158,7 @@ impl World {
             pool: self.pool.as_ref(),
             rendered: self.rendered.as_ref(),
             base: self.base.clone(),
+            extensions_image: self.extensions_image.clone(),
             ask_again: None,
             presences: self.presences.clone(),
             architecture: "amd64",
