@@ -19,6 +19,7 @@ RUN echo version $TOOL_VERSION of $(cat /usr/share/tool.conf) with $(cat /etc/yu
 RUN test -s /etc/pki/entitlement/entitlement.pem && echo entitled
 RUN --mount=type=secret,id=token echo a token of $(wc -c < /run/secrets/token) bytes
 RUN echo proxy ${HTTP_PROXY:-none}
+RUN mkdir /var/cache/left && touch /var/cache/left/a /tmp/left && ostree container commit && test ! -e /tmp/left -a ! -e /var/cache/left && echo committed
 ";
 
 fn object(kind: &str, namespace: &str, name: &str, field: &str, data: &Value) -> Value {
@@ -87,7 +88,7 @@ async fn a_build_is_given_all_that_the_policy_and_the_namespace_have() {
     provide(&cluster, "first").await;
     let first = cluster.build_is(POOL, "Succeeded", BUILD).await;
     let said = log(&cluster, &first).await;
-    for words in ["version 1.2 of first with corp", "entitled", "a token of 28 bytes", "proxy none"] {
+    for words in ["version 1.2 of first with corp", "entitled", "a token of 28 bytes", "proxy none", "committed"] {
         assert!(said.lines().any(|line| line == words), "{words}: {said}");
     }
     assert!(!said.contains(TOKEN), "{said}");
