@@ -3,6 +3,7 @@
 //!
 //! Source of the limit: all annotations of an object may have 256 KiB together (`TotalAnnotationSizeLimitB`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -26,21 +27,25 @@ const PART: &str = "part";
 const REPLACED: &str = "replaced";
 
 /// Fields of a thing, each with the numbers of the MachineConfigs that say it, in merge order.
-type Entry = BTreeMap<String, Vec<usize>>;
+type Entry<'a> = BTreeMap<Cow<'a, str>, Vec<usize>>;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Index {
+struct Index<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extensions: Entry,
+    #[serde(borrow)]
+    extensions: Entry<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    kernel_arguments: Vec<(String, usize)>,
+    #[serde(borrow)]
+    kernel_arguments: Vec<(Cow<'a, str>, usize)>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    paths: BTreeMap<String, Entry>,
+    #[serde(borrow)]
+    paths: BTreeMap<Cow<'a, str>, Entry<'a>>,
     #[serde(skip_serializing_if = "is_false")]
     truncated: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    units: BTreeMap<String, Entry>,
+    #[serde(borrow)]
+    units: BTreeMap<Cow<'a, str>, Entry<'a>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -55,18 +60,21 @@ fn is_false(value: &bool) -> bool {
 pub(in crate::render) fn encode(origins: &Origins, sources: &[String], room: usize) -> Result<String, RenderError> {
     let numbers: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let of = |names: &[String]| names.iter().filter_map(|name| numbers.get(name.as_str()).copied()).collect();
-    let things = |things: &BTreeMap<String, Origin>| -> BTreeMap<String, Entry> {
-        things.iter().map(|(name, origin)| (name.clone(), entry(origin, of))).collect()
-    };
+    fn things<'a>(
+        things: &'a BTreeMap<String, Origin>,
+        of: impl Fn(&[String]) -> Vec<usize>,
+    ) -> BTreeMap<Cow<'a, str>, Entry<'a>> {
+        things.iter().map(|(name, origin)| (name.into(), entry(origin, &of))).collect()
+    }
     let arguments = origins.kernel_arguments.iter();
     let mut index = Index {
-        extensions: origins.extensions.iter().map(|(name, names)| (name.clone(), of(names))).collect(),
+        extensions: origins.extensions.iter().map(|(name, names)| (name.into(), of(names))).collect(),
         kernel_arguments: arguments
-            .filter_map(|(text, name)| Some((text.clone(), *numbers.get(name.as_str())?)))
+            .filter_map(|(text, name)| Some((text.into(), *numbers.get(name.as_str())?)))
             .collect(),
-        paths: things(&origins.places),
+        paths: things(&origins.places, of),
         truncated: origins.truncated,
-        units: things(&origins.units),
+        units: things(&origins.units, of),
     };
     let text = json_text(&index, FIELD)?;
     if text.len() <= room {
@@ -76,23 +84,26 @@ pub(in crate::render) fn encode(origins: &Origins, sources: &[String], room: usi
     json_text(&index, FIELD)
 }
 
-fn entry(origin: &Origin, of: impl Fn(&[String]) -> Vec<usize>) -> Entry {
-    let mut entry: Entry = origin.fields.iter().map(|(field, names)| (field.clone(), of(names))).collect();
+fn entry(origin: &Origin, of: impl Fn(&[String]) -> Vec<usize>) -> Entry<'_> {
+    let mut entry: Entry<'_> = origin.fields.iter().map(|(field, names)| (field.into(), of(names))).collect();
     let part = of(&origin.machine_configs);
-    if part != union(&entry) {
-        entry.insert(PART.to_owned(), part);
+    // Most things are said by one MachineConfig in all their fields.
+    let is_plain = !entry.is_empty() && part.is_sorted_by(|a, b| a < b);
+    let all_say_it = is_plain && entry.values().all(|numbers| *numbers == part);
+    if !all_say_it && part != union(&entry) {
+        entry.insert(PART.into(), part);
     }
     if !origin.replaced.is_empty() {
-        entry.insert(REPLACED.to_owned(), of(&origin.replaced));
+        entry.insert(REPLACED.into(), of(&origin.replaced));
     }
     entry
 }
 
-fn union(entry: &Entry) -> Vec<usize> {
+fn union(entry: &Entry<'_>) -> Vec<usize> {
     entry.values().flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
 }
 
-impl Index {
+impl Index<'_> {
     /// Leaves out everything from the first thing on that there is no room for.
     fn shorten(&mut self, room: usize) {
         self.truncated = true;
@@ -115,24 +126,30 @@ fn length(thing: &impl Serialize) -> usize {
 
 /// Reads an index. None if the text is none, or not one of these sources.
 pub fn decode(text: &str, sources: &[String]) -> Option<Origins> {
-    let index: Index = serde_json::from_str(text).ok()?;
+    let index: Index<'_> = serde_json::from_str(text).ok()?;
     let names =
         |numbers: Vec<usize>| numbers.into_iter().map(|at| sources.get(at).cloned()).collect::<Option<Vec<String>>>();
-    let origin = |mut entry: Entry| -> Option<Origin> {
+    let origin = |mut entry: Entry<'_>| -> Option<Origin> {
         let replaced = names(entry.remove(REPLACED).unwrap_or_default())?;
         let part = entry.remove(PART).unwrap_or_else(|| union(&entry));
-        let fields = entry.into_iter().map(|(field, numbers)| Some((field, names(numbers)?)));
+        let fields = entry.into_iter().map(|(field, numbers)| Some((field.into_owned(), names(numbers)?)));
         Some(Origin { fields: fields.collect::<Option<_>>()?, machine_configs: names(part)?, replaced })
     };
-    let things = |things: BTreeMap<String, Entry>| -> Option<BTreeMap<String, Origin>> {
-        things.into_iter().map(|(name, entry)| Some((name, origin(entry)?))).collect()
+    let things = |things: BTreeMap<Cow<'_, str>, Entry<'_>>| -> Option<BTreeMap<String, Origin>> {
+        things.into_iter().map(|(name, entry)| Some((name.into_owned(), origin(entry)?))).collect()
     };
     let arguments = index.kernel_arguments.into_iter();
     Some(Origins {
         places: things(index.paths)?,
         units: things(index.units)?,
-        kernel_arguments: arguments.map(|(text, at)| Some((text, sources.get(at)?.clone()))).collect::<Option<_>>()?,
-        extensions: index.extensions.into_iter().map(|(name, all)| Some((name, names(all)?))).collect::<Option<_>>()?,
+        kernel_arguments: arguments
+            .map(|(text, at)| Some((text.into_owned(), sources.get(at)?.clone())))
+            .collect::<Option<_>>()?,
+        extensions: index
+            .extensions
+            .into_iter()
+            .map(|(name, all)| Some((name.into_owned(), names(all)?)))
+            .collect::<Option<_>>()?,
         truncated: index.truncated,
     })
 }
