@@ -1,6 +1,6 @@
-//! Which tests in the lab a run takes: all of them, or of each file of tests one half.
+//! Which tests in the lab a run takes: all of them, or of each file of tests a third.
 //!
-//! They boot machines, and all of them together take longer than anybody's change should wait. The half is drawn by the
+//! They boot machines, and all of them together take longer than anybody's change should wait. The third is drawn by the
 //! commit, so that the next commit draws another one and the same commit the same.
 
 use crate::run;
@@ -31,20 +31,20 @@ pub fn listed(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).collect()
 }
 
-/// One half of the tests of each file, rounded up, in the order of their names.
+/// A third of the tests of each file, rounded down but at least one, in the order of their names.
 pub fn draw<'a>(names: &[&'a str], seed: &str) -> Vec<&'a str> {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
         files.entry(name.split("::").next().unwrap_or(name)).or_default().push(name);
     }
-    let mut drawn: Vec<_> = files.into_values().flat_map(|tests| half(tests, seed)).collect();
+    let mut drawn: Vec<_> = files.into_values().flat_map(|tests| third(tests, seed)).collect();
     drawn.sort_unstable();
     drawn
 }
 
-fn half<'a>(mut tests: Vec<&'a str>, seed: &str) -> Vec<&'a str> {
+fn third<'a>(mut tests: Vec<&'a str>, seed: &str) -> Vec<&'a str> {
     tests.sort_by_cached_key(|name| Sha256::new().chain_update(seed).chain_update([0]).chain_update(name).finalize());
-    tests.truncate(tests.len().div_ceil(2));
+    tests.truncate((tests.len() / 3).max(1));
     tests
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const NAMES: [&str; 6] = ["a::1", "a::2", "a::3", "b::1::case_1", "b::1::case_2", "c::1"];
+    const NAMES: [&str; 9] = ["a::1", "a::2", "a::3", "a::4", "a::5", "a::6", "b::1::case_1", "b::1::case_2", "c::1"];
 
     #[test]
     fn names_are_read_from_a_runners_list() {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_gives_half_of_its_tests_rounded_up() {
+    fn each_file_gives_a_third_of_its_tests_and_at_least_one() {
         for seed in 0..100 {
             let drawn = draw(&NAMES, &seed.to_string());
             let of = |file| drawn.iter().filter(|name| name.starts_with(file)).count();

@@ -19,6 +19,8 @@ pub async fn cluster() -> Cluster {
     let cluster = Cluster::fresh().await;
     cluster.empty_build_caches().await;
     cluster.apply(pool(POOL)).await;
+    // A machine that tests may have little room left, and a cache is emptied that could take all of it.
+    cluster.apply(policy(&json!({"cache": {"sizeLimit": "4Gi"}}))).await;
     cluster
 }
 
