@@ -1,7 +1,8 @@
 //! `ostree container commit` for base images whose ostree does not have it, so that Containerfiles of guides work there.
 //!
 //! Source of what it does: ostree-ext 0.15, which programs with `ostree container` are made of: it empties these directories, and leaves
-//! what is mounted. ostree looks for commands that it does not have in a directory of their own.
+//! what is mounted. ostree looks for commands that it does not have in a directory of their own, and gives them
+//! all of its arguments.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +21,8 @@ pub const CONTAINER: &str = "/usr/libexec/libostree/ext/ostree-container";
 
 /// What stands there while a build goes on.
 const SCRIPT: &str = r#"#!/bin/sh
-if [ "$*" != commit ]; then
-    echo "ostree container: of this command there is only \`ostree container commit\` here, not \`$*\`" >&2
+if [ "$*" != "container commit" ]; then
+    echo "ostree: of \`ostree container\` there is only \`ostree container commit\` here, not \`ostree $*\`" >&2
     exit 2
 fi
 for directory in /run /tmp /var/tmp /var/cache; do
