@@ -35,7 +35,7 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
 
     cluster.empty_build_caches().await;
     cluster.apply(layered(POOL, "FROM configs AS final\nRUN sleep 10; echo two > /usr/share/onlay-test\n")).await;
-    a_build_says(&cluster, "step 2 of 3 of stage 2 of 2: RUN sleep 10; echo two").await;
+    a_build_says(&cluster, "step 2 of 3 of stage 2 of 2 (33 %): RUN sleep 10; echo two").await;
     cluster.pool_is(POOL, "on its way to its image", BUILD, |pool| !updated(pool, 1)).await;
     let second = cluster.build_is(POOL, "Succeeded", BUILD).await;
     assert_ne!(image(&first), image(&second));

@@ -60,7 +60,18 @@ fn of(line: &str) -> Option<String> {
     }
     let Began { stage, stages, step, steps, text } = read_step(line)?;
     let of_stage = if stages > 1 { format!(" of stage {stage} of {stages}") } else { String::new() };
-    Some(format!("step {step} of {steps}{of_stage}: {}", excerpt(text)))
+    Some(format!("step {step} of {steps}{of_stage} ({} %): {}", percent(stage, stages, step, steps), excerpt(text)))
+}
+
+/// How much is done when a step begins, every stage counted as one part and every step as one of its parts. The first of several
+/// stages is ours, and takes no time to speak of.
+fn percent(stage: usize, stages: usize, step: usize, steps: usize) -> usize {
+    let (before, parts) = if stages > 1 { (stage.saturating_sub(2), stages - 1) } else { (0, 1) };
+    if stages > 1 && stage == 1 {
+        return 0;
+    }
+    let done = before * steps + step.saturating_sub(1);
+    (100 * done).checked_div(parts * steps).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -69,8 +80,14 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::of_one_stage("STEP 2/3: RUN true", Some("step 2 of 3: RUN true"))]
-    #[case::of_several("[2/2] STEP 2/3: RUN apt-get  update", Some("step 2 of 3 of stage 2 of 2: RUN apt-get update"))]
+    #[case::of_one_stage("STEP 2/3: RUN true", Some("step 2 of 3 (33 %): RUN true"))]
+    #[case::of_several(
+        "[2/2] STEP 2/3: RUN apt-get  update",
+        Some("step 2 of 3 of stage 2 of 2 (33 %): RUN apt-get update")
+    )]
+    #[case::of_our_first_stage("[1/3] STEP 2/2: RUN a", Some("step 2 of 2 of stage 1 of 3 (0 %): RUN a"))]
+    #[case::of_the_last_of_three("[3/3] STEP 2/2: RUN a", Some("step 2 of 2 of stage 3 of 3 (75 %): RUN a"))]
+    #[case::of_no_steps("STEP 1/0: RUN a", Some("step 1 of 0 (0 %): RUN a"))]
     #[case::of_our_own("onlay: pulling r.example.com/os@sha256:aa", Some("pulling r.example.com/os@sha256:aa"))]
     #[case::the_last_one("onlay: pushing to r.example.com/os:b-1", Some("pushing to r.example.com/os:b-1"))]
     #[case::other_words_of_our_own("onlay: the configuration puts 3 paths into the image", None)]
@@ -85,8 +102,11 @@ mod tests {
     fn a_log_comes_in_pieces_and_the_last_step_counts() {
         let mut reader = Reader::default();
         assert_eq!(reader.take(b"STEP 1/3: FROM con"), None);
-        assert_eq!(reader.take(b"figs\nSTEP 2/3: RUN a\nhello\nSTEP 3/3: "), Some("step 2 of 3: RUN a".to_owned()));
-        assert_eq!(reader.take(b"RUN b\n"), Some("step 3 of 3: RUN b".to_owned()));
+        assert_eq!(
+            reader.take(b"figs\nSTEP 2/3: RUN a\nhello\nSTEP 3/3: "),
+            Some("step 2 of 3 (33 %): RUN a".to_owned())
+        );
+        assert_eq!(reader.take(b"RUN b\n"), Some("step 3 of 3 (66 %): RUN b".to_owned()));
     }
 
     #[test]
@@ -94,6 +114,6 @@ mod tests {
         let mut reader = Reader::default();
         (0..1000).for_each(|_| assert_eq!(reader.take(&[b'x'; 4096]), None));
         assert_eq!(reader.lines.line.capacity().next_power_of_two(), KEPT);
-        assert_eq!(reader.take(b"\nSTEP 1/1: FROM a\n"), Some("step 1 of 1: FROM a".to_owned()));
+        assert_eq!(reader.take(b"\nSTEP 1/1: FROM a\n"), Some("step 1 of 1 (0 %): FROM a".to_owned()));
     }
 }
