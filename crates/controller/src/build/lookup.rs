@@ -98,11 +98,10 @@ impl Lookups {
 
     /// The image that was pushed under a tag, by digest; none if that cannot be said.
     pub async fn find(&self, image: &str, materials: &Materials, architecture: &str) -> Option<String> {
-        let registry = Registry::new(materials.authorities(), architecture).ok()?;
-        let found = registry.find(image, &materials.to_push()).await;
-        found
-            .inspect_err(|error| tracing::warn!(image, error = chain(error), "failed to look for a pushed image"))
-            .ok()?
+        let credentials = materials.to_push();
+        let asking = async { Registry::new(materials.authorities(), architecture)?.find(image, &credentials).await };
+        let found = in_time(asking).await;
+        found.inspect_err(|error| tracing::warn!(image, error, "failed to look for a pushed image")).ok()?
     }
 }
 

@@ -4,5 +4,6 @@
 #![cfg(test)]
 
 mod extras;
+mod many;
 mod stories;
 mod world;

@@ -1,4 +1,5 @@
 use jiff::SignedDuration;
+use rstest::rstest;
 
 use super::super::*;
 use super::world::{IMAGE, World};
@@ -43,4 +44,24 @@ fn a_build_that_is_given_up_is_counted_and_its_log_is_not_read() {
     world.settle();
     let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
     assert_eq!((measure.result, measure.reason.as_str(), &measure.pod), ("interrupted", "Superseded", &None));
+}
+
+#[rstest]
+#[case::ahead(1)]
+#[case::behind(-1)]
+fn the_clock_of_a_node_changes_nothing_of_its_build(#[case] hours: i64) {
+    let mut world = World::new();
+    world.settle();
+    let right = world.now;
+    world.now += SignedDuration::from_hours(hours);
+    world.run_pod();
+    world.now = right;
+    world.settle();
+    assert_eq!(World::state(world.only_build()).0, "Building");
+    world.now += SignedDuration::from_secs(60);
+    world.succeed(IMAGE);
+    world.settle();
+    assert_eq!(World::state(world.only_build()).0, "Succeeded");
+    let measure = &world.measures[0];
+    assert!(measure.queue.unwrap() >= SignedDuration::ZERO && measure.duration.as_secs() < 120, "{measure:?}");
 }
