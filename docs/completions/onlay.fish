@@ -26,12 +26,24 @@ end
 
 complete -c onlay -n "__fish_onlay_needs_command" -s h -l help -d 'Print help'
 complete -c onlay -n "__fish_onlay_needs_command" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "build" -d 'Build the image of a pool on this machine, as a Job of the cluster would'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "butane" -d 'Translate a Butane file'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "diff" -d 'Show what differs between two configurations, and what that costs a node'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "plan" -d 'Foresee what files do to the pools of a cluster, and when which node goes'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path, and which MachineConfig says so'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l pool -d 'Pool to build for; may be left out if the files have one MachineOSConfig' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l base -d 'Image to build on, instead of the one that the files name' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l archive -d 'Write the image into a new file, as an archive of the OCI image layout' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l authfile -d 'Credentials for registries [default: what podman and docker have kept]' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l registry-ca -d 'More authorities for registries, in PEM' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l cache-dir -d 'Where layers are kept for the next build [default: onlay in the cache of the user]' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l inside -d 'The directory of a build that goes on in another user namespace' -r
+complete -c onlay -n "__fish_onlay_using_subcommand build" -l push -d 'Push the image to where the MachineOSConfig says'
+complete -c onlay -n "__fish_onlay_using_subcommand build" -s R -l recursive -d 'Look into directories below the given ones'
+complete -c onlay -n "__fish_onlay_using_subcommand build" -s h -l help -d 'Print help'
+complete -c onlay -n "__fish_onlay_using_subcommand build" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s d -l files-dir -d 'Directory of the local files and trees that the file names; links do not lead out of it' -r -F
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s o -l output -d 'Write the result into this file' -r -F
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s c -l check -d 'Check the file and write no result'

@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onlay-builder", &["onlay-api", "onlay-core", "onlay-host", "onlay-registry"]),
     ("onlay-webhook", &["onlay-api", "onlay-core"]),
     ("onlayd", &["onlay-agent", "onlay-builder", "onlay-controller", "onlay-webhook"]),
-    ("onlay-cli", &["onlay-api", "onlay-core"]),
+    ("onlay-cli", &["onlay-api", "onlay-builder", "onlay-core", "onlay-registry"]),
     ("onlay-testkit", &["onlay-api"]),
     ("onlay-fuzz", &["onlay-api", "onlay-core"]),
     ("onlay-e2e", &["onlay-api", "onlay-testkit"]),

@@ -254,6 +254,11 @@ impl Buildah {
         options
     }
 
+    /// Writes an image to a place of this machine, as the containers tools name it.
+    pub fn write(&self, image: &str, place: &str) -> Result<(), Error> {
+        self.output("push", &["--quiet", image, place]).map(drop)
+    }
+
     /// Pushes an image, and gives the digest under which the registry has it.
     pub fn push(&self, image: &str, target: &str, secret: &str) -> Result<String, Error> {
         let tried = format!("push to {target} with Secret {secret}");

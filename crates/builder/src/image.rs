@@ -17,6 +17,7 @@ use onlay_registry::ostree_fault;
 use crate::buildah::{Asked, Buildah, Mounted};
 use crate::check;
 use crate::context::Context;
+use crate::destination::Destination;
 use crate::error::Error;
 use crate::extras::{self, Bound};
 use crate::input::{self, Input};
@@ -38,19 +39,19 @@ const DOWNLOADS: [(&str, &str); 3] = [
     ("/usr/bin/dnf5", "/var/cache/libdnf5"),
 ];
 
-/// Builds and pushes the image, and gives it by digest.
-pub fn build(paths: &Paths) -> Result<String, Error> {
+/// Builds the image and brings it to its destination; gives its name there, in a registry that by digest.
+pub fn build(paths: &Paths, destination: &Destination) -> Result<String, Error> {
     let Input { spec, desired } = input::read(paths)?;
     let file = read(paths, &spec)?;
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let mut store = Store::open(paths, spec.cache_limit)?;
     let buildah = open(paths, &registries, &mut store, &spec.extras)?;
-    let pushed = Work { paths, spec: &spec, file: file.as_ref(), buildah }.push(&desired);
-    if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &pushed {
+    let made = Work { paths, spec: &spec, file: file.as_ref(), buildah }.bring(&desired, destination);
+    if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &made {
         store.suspect();
     }
-    pushed
+    made
 }
 
 /// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
@@ -73,7 +74,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn push(&self, desired: &Desired) -> Result<String, Error> {
+    fn bring(&self, desired: &Desired, destination: &Destination) -> Result<String, Error> {
         let Self { spec, buildah, .. } = self;
         say(format!("{PULLING}{}", spec.base));
         buildah.pull(&spec.base, &spec.pull_secret)?;
@@ -85,9 +86,19 @@ impl Work<'_> {
         self.make(&image, &plan, install.as_ref(), &base)?;
         self.finish(&image, &plan, desired, &base)?;
         buildah.close(base)?;
-        say(format!("{PUSHING}{}", spec.target));
-        let digest = buildah.push(&image, &spec.target, &spec.push_secret)?;
-        Ok(format!("{}@{digest}", repository(&spec.target)))
+        match destination {
+            Destination::Registry => {
+                say(format!("{PUSHING}{}", spec.target));
+                let digest = buildah.push(&image, &spec.target, &spec.push_secret)?;
+                Ok(format!("{}@{digest}", repository(&spec.target)))
+            }
+            Destination::Archive(file) => {
+                let name = format!("oci-archive:{file}");
+                say(format!("writing {name}"));
+                buildah.write(&image, &name).map(|()| name)
+            }
+            Destination::Nowhere => Ok(spec.build.clone()),
+        }
     }
 
     /// Cleans and completes what instructions have made, and looks whether nodes can use it.

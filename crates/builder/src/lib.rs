@@ -1,4 +1,5 @@
-//! What runs in the pod of a build: it makes the context, drives buildah, pushes the image, and leaves its last word.
+//! What runs in the pod of a build: it makes the context, drives buildah, pushes the image, and leaves its last word. `onlay build`
+//! runs the same on a workstation.
 //!
 //! The pod has no privileges. buildah works as root of a user namespace that it makes itself; [`run`] enters it by running
 //! this program once more below `buildah unshare`.
@@ -10,6 +11,7 @@ mod buildah;
 mod check;
 mod context;
 mod declare;
+mod destination;
 mod error;
 mod extras;
 mod image;
@@ -23,6 +25,7 @@ mod rootfs;
 mod seal;
 mod store;
 
+pub use destination::Destination;
 pub use error::Error;
 pub use paths::Paths;
 
@@ -32,14 +35,14 @@ use onlay_core::build::spec::Outcome;
 ///
 /// The log goes to stdout, the outcome to the termination message. `itself` is how this program is run again, inside the
 /// user namespace: its path and arguments.
-pub fn run(paths: &Paths, itself: &[String]) -> i32 {
+pub fn run(paths: &Paths, destination: &Destination, itself: &[String]) -> i32 {
     if namespace::is_needed() {
-        return namespace::run_inside(paths, itself);
+        return namespace::run_inside(paths, destination, itself);
     }
-    let outcome = match image::build(paths) {
+    let outcome = match image::build(paths, destination) {
         Ok(image) => Outcome::Pushed { image },
         Err(error) => Outcome::Failed(error.into_failure()),
     };
-    report::leave(paths, &outcome);
+    report::leave(paths, destination, &outcome);
     outcome.exit_code()
 }

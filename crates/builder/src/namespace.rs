@@ -3,6 +3,7 @@
 use onlay_core::build::spec::{Cause, Failure, Outcome};
 use onlay_host::command::Runner;
 
+use crate::destination::Destination;
 use crate::error::Error;
 use crate::paths::Paths;
 use crate::report;
@@ -16,7 +17,7 @@ pub fn is_needed() -> bool {
 }
 
 /// Runs this program again as root of a user namespace, and gives its exit code.
-pub fn run_inside(paths: &Paths, itself: &[String]) -> i32 {
+pub fn run_inside(paths: &Paths, destination: &Destination, itself: &[String]) -> i32 {
     let words: Vec<&str> = ["buildah", "unshare"].into_iter().chain(itself.iter().map(String::as_str)).collect();
     let mut output: Vec<String> = Vec::new();
     let ended = Runner::here().follow(&words, |line| {
@@ -30,12 +31,12 @@ pub fn run_inside(paths: &Paths, itself: &[String]) -> i32 {
         Ok(status) if report::was_left(paths) => return status.code().unwrap_or(1),
         Ok(status) => {
             let why = "the build ended without a word, or no user namespace could be made for it";
-            let message = format!("{why} ({status}); the pod needs newuidmap and newgidmap with file capabilities");
+            let message = format!("{why} ({status}); it needs newuidmap and newgidmap with file capabilities");
             Failure { output, ..Failure::new(Cause::MachineFailed, message) }
         }
         Err(error) => Error::from(error).into_failure(),
     };
     let outcome = Outcome::Failed(failure);
-    report::leave(paths, &outcome);
+    report::leave(paths, destination, &outcome);
     outcome.exit_code()
 }

@@ -1,4 +1,4 @@
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use onlay_core::build::job;
 
 /// Where a build finds and leaves things.
@@ -45,6 +45,23 @@ impl Default for Paths {
 }
 
 impl Paths {
+    /// The places of a build on a workstation, all below one directory but for what earlier builds have left.
+    pub fn below(directory: &Utf8Path, cache: &Utf8Path) -> Self {
+        let at = |name: &str| directory.join(name);
+        Self {
+            spec: at("spec"),
+            pull: at("pull"),
+            push: at("push"),
+            authorities: at("authorities"),
+            context: at("context"),
+            secrets: at("secrets"),
+            mounts: at("mounts"),
+            cache: cache.to_owned(),
+            work: at("work"),
+            message: at("message"),
+        }
+    }
+
     /// Directories that are made for the build, below the one to work in.
     pub(crate) fn below_work(&self, name: &str) -> Utf8PathBuf {
         self.work.join(name)

@@ -5,6 +5,7 @@ use std::fs;
 use onlay_core::build::progress::OWN;
 use onlay_core::build::spec::Outcome;
 
+use crate::destination::Destination;
 use crate::paths::Paths;
 
 /// A line of our own in the log; the others are buildah's and its commands'.
@@ -13,9 +14,9 @@ pub fn say(line: impl AsRef<str>) {
 }
 
 /// Leaves the outcome, in the log and as the termination message.
-pub fn leave(paths: &Paths, outcome: &Outcome) {
+pub fn leave(paths: &Paths, destination: &Destination, outcome: &Outcome) {
     match outcome {
-        Outcome::Pushed { image } => say(format!("pushed {image}")),
+        Outcome::Pushed { image } => say(format!("{} {image}", destination.done())),
         Outcome::Failed(failure) => say(format!("failed ({}): {}", failure.cause.as_str(), failure.describe())),
     }
     if let Err(error) = fs::write(&paths.message, outcome.to_message()) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{butane, diff, plan, render, show, validate};
+use crate::commands::{build, butane, diff, plan, render, show, validate};
 use crate::examples;
 
 /// See what a cluster with onlay makes of MachineConfigs, before it does.
@@ -26,6 +26,8 @@ struct Arguments {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Build the image of a pool on this machine, as a Job of the cluster would
+    Build(build::Arguments),
     /// Translate a Butane file
     Butane(butane::Arguments),
     /// Show what differs between two configurations, and what that costs a node

@@ -33,6 +33,15 @@ pub struct Example {
 /// All examples, in the order of the verbs.
 pub const VERBS: &[Verb] = &[
     Verb {
+        name: "build",
+        about: "\
+The files say what they say to the cluster: the MachineConfigs of the pool, its MachineOSConfig, and, if there are some, its \
+LayeringPolicy with the ConfigMaps and Secrets that it names. buildah has to be installed. Nothing is pushed without --push: the image \
+is built and checked, and its layers are kept for the next time. A base image that is named by tag is looked up, as the cluster does. \
+Credentials are those of --authfile, else of REGISTRY_AUTH_FILE, podman or docker.",
+        examples: &[],
+    },
+    Verb {
         name: "butane",
         about: "\
 `variant: openshift` becomes a MachineConfig, `variant: fcos` an Ignition configuration. Unlike the real tool, a symbolic \
@@ -173,6 +182,9 @@ MachineConfigs name. Objects of other APIs are only counted.",
 
 /// What stands below the help of a verb.
 pub fn help(verb: &Verb) -> String {
+    if verb.examples.is_empty() {
+        return format!("{}\n\n{EXIT_CODES}", verb.about);
+    }
     let examples = verb.examples.iter().map(|each| format!("  # {}\n  {}", each.purpose, each.line));
     format!("{}\n\nExamples:\n{}\n\n{EXIT_CODES}", verb.about, examples.collect::<Vec<_>>().join("\n\n"))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use onlay_api::machine_configuration::{self, MachineConfiguration, NodeDisruptionPolicy};
-use onlay_api::{MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
+use onlay_api::{LayeringPolicy, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names};
 use onlay_core::build::base;
+use onlay_core::build::extras::{self, Kind};
 use onlay_core::change::foresee::Configuration;
 use onlay_core::render::RenderError;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::finding::{Finding, any_error};
 use crate::input::kubectl::Cluster;
 use crate::input::{Input, Object};
-use crate::selection;
+use crate::{provided, selection};
 
 /// Label of the controller's pods.
 const CONTROLLER_LABEL: (&str, &str) = ("app.kubernetes.io/name", "onlay-controller");
@@ -53,7 +54,12 @@ pub struct World {
 pub fn ask(cluster: &Cluster) -> Result<Input, Finding> {
     let mut input = cluster.get(&[KINDS])?;
     let policy = [POLICY, machine_configuration::NAME, "--ignore-not-found"];
-    let config_map = ["configmap", names::BASE_IMAGE_CONFIG_MAP, "--ignore-not-found"];
+    input.objects.extend(cluster.get_if_served(&[LAYERING_POLICIES])?.objects);
+    let read = provided::policies(&input.objects).map(Object::read::<LayeringPolicy>).collect::<Result<Vec<_>, _>>()?;
+    let of_builds = read.iter().filter_map(|policy| extras::named(policy.spec.build.as_ref()?));
+    let mut config_map =
+        vec!["configmap", "--ignore-not-found", names::BASE_IMAGE_CONFIG_MAP, names::REPOSITORIES_CONFIG_MAP];
+    config_map.extend(of_builds.filter(|(kind, _)| *kind == Kind::ConfigMap).map(|(_, key)| key.name.as_str()));
     let label = format!("--selector={}={}", CONTROLLER_LABEL.0, CONTROLLER_LABEL.1);
     let more = [cluster.get_if_served(&policy)?, cluster.get_own(&config_map)?, cluster.get_own(&["pods", &label])?];
     for each in more {
@@ -63,6 +69,8 @@ pub fn ask(cluster: &Cluster) -> Result<Input, Finding> {
     Ok(input)
 }
 
+/// The kind with people's wishes for builds, by full name.
+const LAYERING_POLICIES: &str = "layeringpolicies.onlay.dev";
 /// The kind with the node disruption policy, by full name.
 pub const POLICY: &str = "machineconfigurations.operator.openshift.io";
 

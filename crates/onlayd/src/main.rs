@@ -8,6 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use onlay_builder::{Destination, Paths};
 use tracing_subscriber::EnvFilter;
 
 /// Builds the operating system of Kubernetes nodes on the cluster, and rolls it out.
@@ -66,7 +67,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
 fn build() -> Result<ExitCode, Box<dyn Error>> {
     let program = std::env::current_exe()?.into_os_string().into_string();
     let program = program.map_err(|path| format!("failed to read the path of this program: {}", path.display()))?;
-    let code = onlay_builder::run(&onlay_builder::Paths::default(), &[program, "build".to_owned()]);
+    let itself = [program, "build".to_owned()];
+    let code = onlay_builder::run(&Paths::default(), &Destination::Registry, &itself);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 

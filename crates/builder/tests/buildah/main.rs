@@ -12,4 +12,5 @@ mod failures;
 mod faults;
 mod images;
 mod packages;
+mod workstation;
 mod world;

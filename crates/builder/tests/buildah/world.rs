@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use onlay_api::machine_config::MachineConfigSpec;
-use onlay_builder::Paths;
+use onlay_builder::{Destination, Paths};
 use onlay_core::build::extras::Extras;
 use onlay_core::build::packages::Packages;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
@@ -33,23 +33,14 @@ pub const CHILD: &str = "ONLAY_TEST_BUILD_IN";
 
 /// What the pod has mounted, in the directory of a world.
 fn paths(directory: &Utf8Path, work: &str) -> Paths {
-    Paths {
-        spec: directory.join("spec"),
-        pull: directory.join("pull"),
-        push: directory.join("push"),
-        authorities: directory.join("ca"),
-        context: directory.join("context"),
-        secrets: directory.join("secrets"),
-        mounts: directory.join("mounts"),
-        cache: directory.join("cache"),
-        work: directory.join(work),
-        message: directory.join(work).join("message"),
-    }
+    let all = Paths::below(directory, &directory.join("cache"));
+    let work = directory.join(work);
+    Paths { authorities: directory.join("ca"), message: work.join("message"), work, ..all }
 }
 
 /// Builds in the directory of another process's world.
 pub fn build_in(directory: &Utf8Path) {
-    onlay_builder::run(&paths(directory, "work-child"), &[]);
+    onlay_builder::run(&paths(directory, "work-child"), &Destination::Registry, &[]);
 }
 
 /// A process and everything below it.
@@ -158,7 +149,7 @@ impl World {
         fs::create_dir_all(self.path(&work)).unwrap();
         self.write_spec(configuration, containerfile);
         let paths = paths(&self.path(""), &work);
-        let exit_code = onlay_builder::run(&paths, &[]);
+        let exit_code = onlay_builder::run(&paths, &Destination::Registry, &[]);
         let message = fs::read_to_string(&paths.message).unwrap();
         Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
     }
@@ -168,7 +159,7 @@ impl World {
         self.write_spec(configuration, Some(containerfile));
         let build = |work: &str| {
             fs::create_dir_all(self.path(work)).unwrap();
-            onlay_builder::run(&paths(&self.path(""), work), &[])
+            onlay_builder::run(&paths(&self.path(""), work), &Destination::Registry, &[])
         };
         thread::scope(|scope| {
             let other = scope.spawn(|| build("work-other"));

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Node;
 use onlay_api::{MachineConfigPool, MachineOSConfig};
 use onlay_core::build::base;
 use onlay_core::build::containerfile;
+use onlay_core::build::extras::Given;
 use onlay_core::build::packages::Packages;
 use onlay_core::change::foresee::{self, Configuration, Forecast, Member, PoolSide, Side};
 use onlay_core::change::past;
@@ -13,8 +14,8 @@ use onlay_core::pools::{self, Labels, PoolError};
 
 use crate::finding::{Finding, Severity};
 use crate::input::Object;
-use crate::selection;
 use crate::world::{self, World, Worlds};
+use crate::{provided, selection};
 
 /// The kind that says what is built for a pool.
 const OS_CONFIG: &str = "MachineOSConfig";
@@ -76,6 +77,7 @@ impl Seen<'_> {
         let wanted: BTreeSet<String> = self.worlds.wanted.iter().map(Object::title).collect();
         findings.extend(warnings.into_iter().filter(|warning| wanted.contains(&warning.object)));
         let old = before.pool(name).zip(self.told.get(name));
+        let (old_given, new_given) = (provided::given(&before.objects, name)?, provided::given(&after.objects, name)?);
         let old_base = old.and_then(|(_, told)| before.base(name, told, &[before]));
         let new_base = after.base(name, &configuration, &[after]);
         let old = old.map(|(pool, configuration)| PoolSide {
@@ -85,15 +87,19 @@ impl Seen<'_> {
                 os_config: before.os_config(name),
                 base: old_base.as_deref(),
                 builds: &before.os_builds,
+                given: &old_given,
             },
         });
         let os_config = after.os_config(name);
         let (base, builds) = (new_base.as_deref(), after.os_builds.as_slice());
-        let new = PoolSide { pool, side: Side { configuration: &configuration, os_config, base, builds } };
+        let new =
+            PoolSide { pool, side: Side { configuration: &configuration, os_config, base, builds, given: &new_given } };
         let nothing = Configuration::default();
         let members = self.members(name, &nothing);
         let architecture = foresee::architecture(&members);
-        os_config.map_or(Ok(()), |os_config| buildable(os_config, &configuration, architecture, &after.objects))?;
+        os_config.map_or(Ok(()), |os_config| {
+            buildable(os_config, &configuration, &new_given, architecture, &after.objects)
+        })?;
         let past = past::of(before.builds_of(os_config), before.states.values());
         let forecast = foresee::pool(old, new, &members, after.policy.as_ref(), &past);
         let mut told = BTreeSet::new();
@@ -185,6 +191,7 @@ fn homeless_build(object: &Object, worlds: &Worlds) -> Option<Finding> {
 fn buildable(
     os_config: &MachineOSConfig,
     configuration: &Configuration,
+    given: &Given,
     architecture: &str,
     objects: &[Object],
 ) -> Result<(), Finding> {
@@ -196,7 +203,7 @@ fn buildable(
         return Err(Finding::error(title, format!("no image can be built: {}", failure.message)));
     }
     for (index, entry) in os_config.spec.container_file.iter().enumerate() {
-        let Err(error) = containerfile::parse(&entry.content) else { continue };
+        let Err(error) = containerfile::parse_with(&entry.content, &given.extras.outside()) else { continue };
         let field = format!("spec.containerFile[{index}].content");
         let object = objects.iter().find(|object| object.kind == OS_CONFIG && object.name == name);
         let finding = Finding::error(format!("{OS_CONFIG} {name}"), error.to_string()).in_field(&field);

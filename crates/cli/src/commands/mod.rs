@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, and what it does with them.
 
+pub mod build;
 pub mod butane;
 pub mod diff;
 mod foresight;
@@ -19,6 +20,7 @@ use crate::{Exit, Streams};
 /// Runs a verb. An error is one of writing.
 pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
     match verb {
+        Verb::Build(arguments) => build::run(arguments, streams),
         Verb::Butane(arguments) => butane::run(arguments, streams),
         Verb::Diff(arguments) => diff::run(arguments, streams),
         Verb::Plan(arguments) => plan::run(arguments, streams),

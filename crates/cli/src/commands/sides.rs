@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::machine_configuration::{self, NodeDisruptionPolicy};
 use onlay_api::{MachineConfigPool, MachineOSConfig};
+use onlay_core::build::extras::Given;
 use onlay_core::change::foresee::{Configuration, Side};
 use onlay_core::render::is_rendered;
 
 use crate::finding::Finding;
 use crate::input::kubectl::Cluster;
 use crate::input::{self, Object};
-use crate::selection;
 use crate::world::{self, World, take};
+use crate::{provided, selection};
 
 /// What a side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,7 @@ pub struct Read {
     /// Whether everything about the pool is known, since a side is a pool of the live cluster.
     pub is_live: bool,
     bases: [Option<String>; 2],
+    givens: [Given; 2],
 }
 
 /// One side, read.
@@ -119,7 +121,13 @@ impl Sides<'_> {
         let worlds = [&sides[0].world, &sides[1].world];
         let base = |side: &OneSide| side.world.base(pool.as_deref()?, &side.configuration, &worlds);
         let bases = [base(&sides[0]), base(&sides[1])];
-        Some(Read { sides, bases, pool, is_live: live.is_some() })
+        let given = |side: &OneSide| match pool.as_deref() {
+            Some(pool) => provided::given(&side.world.objects, pool),
+            None => Ok(Given::default()),
+        };
+        let givens = given(&sides[0]).and_then(|old| Ok([old, given(&sides[1])?]));
+        let givens = givens.map_err(|finding| findings.push(finding)).ok()?;
+        Some(Read { sides, bases, givens, pool, is_live: live.is_some() })
     }
 
     fn world(
@@ -237,6 +245,7 @@ impl Read {
             os_config: self.os_config(side),
             base: self.bases[side].as_deref(),
             builds: builds.max_by_key(|builds| builds.len()).unwrap_or_default(),
+            given: &self.givens[side],
         }
     }
 

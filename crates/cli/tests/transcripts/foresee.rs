@@ -306,6 +306,18 @@ fn an_image_that_has_to_be_built() {
     let big_pages = machine_config("60-kernel", "ignition: {version: 3.4.0}", "kernelType: 64k-pages");
     let line = "onlay plan kernel.yaml --against now.yaml";
     seen!("plan_unsupported", &[("now.yaml", &*now), ("kernel.yaml", &big_pages)], line);
+    // What a LayeringPolicy gives counts, and the Containerfile that it names.
+    let text = "ARG V\\nFROM configs AS final\\nARG V\\nRUN echo $V > /usr/share/v\\n";
+    let policy = |version: &str| {
+        format!(
+            "---\napiVersion: onlay.dev/v1alpha1\nkind: LayeringPolicy\nmetadata: {{name: worker}}\n\
+             spec: {{build: {{containerfile: {{configMapKeyRef: {{name: image}}}}, buildArgs: [{{name: V, value: '{version}'}}]}}}}\n\
+             ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: image}}\ndata: {{Containerfile: \"{text}\"}}\n"
+        )
+    };
+    let named = now.replace("  containerFile: [{content: 'FROM configs AS final'}]\n", "") + &policy("1");
+    let line = "onlay plan policy.yaml --against now.yaml; onlay plan now.yaml --against now.yaml";
+    seen!("plan_layering_policy", &[("now.yaml", &*named), ("policy.yaml", &policy("2"))], line);
     let broken = OS_CONFIG.replace("FROM configs AS final", "FORM configs");
     let line = "onlay plan broken.yaml --against now.yaml";
     seen!("plan_broken_build", &[("now.yaml", &*healthy()), ("broken.yaml", &broken)], line);

@@ -134,6 +134,24 @@ pub struct Extras {
     pub mounts: Vec<Mount>,
 }
 
+/// What the builds of a pool are given, and the text of the Containerfile if it lies in an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// What they are given.
+    pub extras: Extras,
+    /// The text.
+    pub containerfile: Option<String>,
+}
+
+impl Given {
+    /// What the builds of a pool are given.
+    pub fn of(policy: &BuildPolicy, provided: &Provided, pool: &str) -> Self {
+        let text = named(policy).zip(provided.containerfile.as_ref());
+        let text = text.and_then(|((_, key), contents)| String::from_utf8(contents.0.get(&key.key)?.clone()).ok());
+        Self { extras: Extras::of(policy, provided, pool), containerfile: text.filter(|text| !text.trim().is_empty()) }
+    }
+}
+
 /// A Containerfile with the files beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -269,16 +287,16 @@ impl Extras {
         }
     }
 
-    /// What of it is left where no command sees anything.
+    /// What of it counts: where no command runs, none sees anything; and nothing depends on build arguments that the Containerfile
+    /// does not declare.
     #[must_use]
-    pub fn without_commands(self) -> Self {
-        Self { environment: self.environment, ..Self::NONE }
-    }
-
-    /// The same without the build arguments that a Containerfile does not declare, which nothing depends on.
-    #[must_use]
-    pub fn declared_in(mut self, file: &Containerfile) -> Self {
-        self.arguments.retain(|name, _| file.declares(name));
+    pub fn settled(mut self, runs_commands: bool, file: Option<&Containerfile>) -> Self {
+        if !runs_commands {
+            return Self { environment: self.environment, ..Self::NONE };
+        }
+        if let Some(file) = file {
+            self.arguments.retain(|name, _| file.declares(name));
+        }
         self
     }
 

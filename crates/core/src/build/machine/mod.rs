@@ -4,6 +4,7 @@
 //! right name is the right build. Exactly one condition of a build is True, and Succeeded, Interrupted and Failed are
 //! final: what shall be tried again is a new object.
 
+mod ask;
 mod base;
 mod decision;
 mod measure;
@@ -26,6 +27,7 @@ use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
+pub use ask::offline;
 pub use decision::{Action, Decision, Event, Object};
 pub use measure::Measure;
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, Standing};

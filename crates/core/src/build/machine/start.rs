@@ -17,9 +17,8 @@ use super::observed::{Build, Observed};
 use super::presence::{self, Presence};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
-use super::{CREDENTIALS_ANNOTATION, POLL, base, newest_of, rebuilt, serve};
+use super::{CREDENTIALS_ANNOTATION, POLL, ask, base, newest_of, serve};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
-use crate::build::cache;
 use crate::build::extras::Entitlement;
 use crate::build::inputs::repository;
 use crate::build::job::{self, Parts};
@@ -132,7 +131,8 @@ fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String, why
     build
 }
 
-fn push_spec(observed: &Observed<'_>, target: &Target<'_>) -> String {
+/// Where the image of a target is pushed, with its tag.
+pub(super) fn push_spec(observed: &Observed<'_>, target: &Target<'_>) -> String {
     format!("{}:{}", repository(&observed.config.spec.rendered_image_push_spec), target.name)
 }
 
@@ -148,35 +148,20 @@ pub(super) fn job(
         serve::wait(observed, &obstacle, Some(target), now, decision);
         return decision.look_again(now + POLL);
     }
-    let config = &observed.config.spec;
-    let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
-    let cache_limit = match cache::limit(&policy) {
-        Ok(limit) => limit,
-        Err(why) => {
-            let message = format!("LayeringPolicy {}: {why}", config.machine_config_pool.name);
-            let obstacle = Obstacle::new(ConditionStatus::False, "PolicyUnusable", message);
+    let asked = match ask::of(observed, target, now) {
+        Ok(asked) => asked,
+        Err(obstacle) => {
             serve::wait(observed, &obstacle, Some(target), now, decision);
             return decision.look_again(now + POLL);
         }
     };
-    let push_secret = &config.rendered_image_push_secret;
-    let spec = Spec {
-        build: build.name().to_owned(),
-        rendered: target.rendered.to_owned(),
-        base: target.base.to_owned(),
-        target: build.build.spec.rendered_image_push_spec.clone(),
-        containerfile: target.containerfile.filter(|_| target.extras.source.is_none()).map(str::to_owned),
-        pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
-        push_secret: push_secret.name.clone(),
-        rebuilt: rebuilt(observed, now),
-        cache_limit,
-        extras: target.extras.clone(),
-        packages: target.packages.clone(),
-    };
+    let spec =
+        Spec { build: build.name().to_owned(), target: build.build.spec.rendered_image_push_spec.clone(), ..asked };
+    let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
     let parts = Parts {
         build: build.build,
         spec: &spec,
-        pool: &config.machine_config_pool.name,
+        pool: &observed.config.spec.machine_config_pool.name,
         architecture: observed.architecture,
         policy: &policy,
         warm: warm(observed),
@@ -219,7 +204,8 @@ fn config_map(parts: &Parts<'_>, spec: &MachineConfigSpec) -> Result<ConfigMap, 
     job::config_map(parts, packed).map_err(|error| refuse(format!("the build cannot be described: {error}")))
 }
 
-fn pack(spec: &MachineConfigSpec) -> std::io::Result<Vec<u8>> {
+/// A configuration as the builder reads it.
+pub(super) fn pack(spec: &MachineConfigSpec) -> std::io::Result<Vec<u8>> {
     let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     packer.write_all(&serde_json::to_vec(spec)?)?;
     packer.finish()

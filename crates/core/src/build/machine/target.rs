@@ -83,9 +83,8 @@ impl<'a> Target<'a> {
         let text = source::text(observed, &policy)?;
         let extras = Extras::of(&policy, observed.provided, pool);
         let packages = Packages::of(&rendered.spec, observed.extensions_image.as_deref());
-        let extras = if text.is_some() || !packages.is_empty() { extras } else { extras.without_commands() };
         let (parsed, unreadable) = read(text, &extras);
-        let extras = parsed.iter().fold(extras, Extras::declared_in);
+        let extras = extras.settled(text.is_some() || !packages.is_empty(), parsed.as_ref());
         let name = inputs::build_name(&Inputs {
             machine_os_config: config.metadata.name.as_deref().unwrap_or_default(),
             base,

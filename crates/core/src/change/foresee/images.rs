@@ -6,7 +6,7 @@ use onlay_api::{MachineOSBuild, MachineOSConfig};
 use super::{Configuration, Member};
 use crate::build::base;
 use crate::build::containerfile::{self, Containerfile};
-use crate::build::extras::Extras;
+use crate::build::extras::{Extras, Given};
 use crate::build::inputs::{Inputs, build_name, containerfile_for};
 use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
@@ -26,10 +26,9 @@ pub struct Side<'a> {
     pub base: Option<&'a str>,
     /// Builds of before.
     pub builds: &'a [MachineOSBuild],
+    /// What builds are given besides, as far as it is known.
+    pub given: &'a Given,
 }
-
-/// What builds are given besides: not known where a change is foreseen, so taken for the same on both sides.
-static EXTRAS: Extras = Extras::NONE;
 
 /// Whether a new image has to be built; `old` is none for a pool that is new.
 ///
@@ -41,11 +40,23 @@ pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebu
         known.unwrap_or_default().to_owned()
     };
     let (old_base, new_base) = (base_image(old, Some(new)), base_image(Some(new), old));
-    let parsed = |side: Side<'_>| text(side, architecture).and_then(|text| containerfile::parse(text).ok().flatten());
+    let parsed = |side: Side<'_>| {
+        let outside = side.given.extras.outside();
+        text(side, architecture).and_then(|text| containerfile::parse_with(text, &outside).ok().flatten())
+    };
     let (old_parsed, new_parsed) = (old.and_then(parsed), parsed(new));
     let (old_packages, new_packages) = (old.map(packages).unwrap_or_default(), packages(new));
-    let old = old.and_then(|old| inputs(old, &old_base, old_parsed.as_ref(), &old_packages, architecture));
-    let wanted = inputs(new, &new_base, new_parsed.as_ref(), &new_packages, architecture);
+    let extras = |side: Side<'_>, packages: &Packages, parsed: Option<&Containerfile>| {
+        side.given.extras.clone().settled(text(side, architecture).is_some() || !packages.is_empty(), parsed)
+    };
+    let old_extras = old.map(|old| extras(old, &old_packages, old_parsed.as_ref())).unwrap_or_default();
+    let new_extras = extras(new, &new_packages, new_parsed.as_ref());
+    let (old_built, new_built) = (
+        Built { base: &old_base, parsed: old_parsed.as_ref(), packages: &old_packages, extras: &old_extras },
+        Built { base: &new_base, parsed: new_parsed.as_ref(), packages: &new_packages, extras: &new_extras },
+    );
+    let old = old.and_then(|old| inputs(old, old_built, architecture));
+    let wanted = inputs(new, new_built, architecture);
     match Rebuild::of(old.as_ref(), wanted.as_ref()) {
         Rebuild::New(reasons) => match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
             Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
@@ -70,14 +81,17 @@ fn built<'a>(side: Side<'a>, name: &str) -> Option<(&'a str, &'a str)> {
     })
 }
 
-fn inputs<'a>(
-    side: Side<'a>,
+/// What is known of a build besides its side.
+#[derive(Clone, Copy)]
+struct Built<'a> {
     base: &'a str,
     parsed: Option<&'a Containerfile>,
     packages: &'a Packages,
-    architecture: &str,
-) -> Option<Inputs<'a>> {
-    let os_config = side.os_config?;
+    extras: &'a Extras,
+}
+
+fn inputs<'a>(side: Side<'a>, built: Built<'a>, architecture: &str) -> Option<Inputs<'a>> {
+    let (os_config, Built { base, parsed, packages, extras }) = (side.os_config?, built);
     Some(Inputs {
         machine_os_config: os_config.metadata.name.as_deref().unwrap_or_default(),
         base,
@@ -86,13 +100,14 @@ fn inputs<'a>(
         parsed,
         spec: &side.configuration.spec,
         desired: &side.configuration.desired,
-        extras: &EXTRAS,
+        extras,
         packages,
     })
 }
 
 fn text<'a>(side: Side<'a>, architecture: &str) -> Option<&'a str> {
-    containerfile_for(&side.os_config?.spec.container_file, architecture)
+    let own = || containerfile_for(&side.os_config?.spec.container_file, architecture);
+    side.given.containerfile.as_deref().or_else(own)
 }
 
 /// What keeps the nodes of a pool from any image: one that is named by tag, and not built upon.

@@ -3,13 +3,15 @@ use onlay_api::{MachineConfigNode, MachineConfigPool, MachineConfigSpec, Machine
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::build::extras::Extras;
+use crate::build::extras::{Extras, Given};
 use crate::build::inputs::{Inputs, build_name};
 use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::change::foresee::{Configuration, Forecast, Member, PoolSide, Side, pool};
 use crate::change::plan::Past;
 
+/// Nothing but the MachineOSConfig.
+static NOTHING_GIVEN: Given = Given { extras: Extras::NONE, containerfile: None };
 const OLD: &str = "registry.example.com/os/base@sha256:aa";
 const NEW: &str = "registry.example.com/os/base@sha256:bb";
 
@@ -71,7 +73,7 @@ fn member<'a>(node: &'a Node, running: &'a Configuration) -> Member<'a> {
 }
 
 fn side<'a>(pool: &'a MachineConfigPool, configuration: &'a Configuration) -> PoolSide<'a> {
-    PoolSide { pool, side: Side { configuration, os_config: None, base: None, builds: &[] } }
+    PoolSide { pool, side: Side { configuration, os_config: None, base: None, builds: &[], given: &NOTHING_GIVEN } }
 }
 
 fn layered<'a>(
@@ -79,7 +81,10 @@ fn layered<'a>(
     configuration: &'a Configuration,
     os_config: &'a MachineOSConfig,
 ) -> PoolSide<'a> {
-    PoolSide { pool, side: Side { configuration, os_config: Some(os_config), base: None, builds: &[] } }
+    PoolSide {
+        pool,
+        side: Side { configuration, os_config: Some(os_config), base: None, builds: &[], given: &NOTHING_GIVEN },
+    }
 }
 
 /// `FROM (NODES): COST` for each group of nodes.
@@ -216,7 +221,13 @@ fn an_image_that_a_build_of_before_has_made_is_not_built_again(
     let builds = [a_build(&name, ended_as)];
     let at = |os_config| PoolSide {
         pool: &worker,
-        side: Side { configuration: &same, os_config: Some(os_config), base: Some(OLD), builds: &builds },
+        side: Side {
+            configuration: &same,
+            os_config: Some(os_config),
+            base: Some(OLD),
+            builds: &builds,
+            given: &NOTHING_GIVEN,
+        },
     };
     let state = state(OLD, OLD);
     let members = [Member { state: Some(&state), ..member(&a, &same) }];

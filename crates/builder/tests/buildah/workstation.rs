@@ -1,0 +1,135 @@
+//! `onlay build`: the same on a workstation, from files.
+
+use std::ffi::OsString;
+use std::fs;
+
+use camino::Utf8PathBuf;
+use onlay_cli::{Exit, Streams};
+use onlay_testkit::RegistryServer;
+use serde_json::{Value, json};
+
+use crate::world::{OSTREE, World, run};
+
+/// The files of a directory: a MachineConfig, a pool's MachineOSConfig, and a policy whose Containerfile lies in a ConfigMap.
+fn files(world: &World, last: &str) -> Utf8PathBuf {
+    let directory = world.path("files");
+    fs::create_dir_all(&directory).unwrap();
+    let group = "machineconfiguration.openshift.io/v1";
+    let motd = json!({"path": "/etc/motd", "contents": {"source": "data:,ours%0A"}});
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": group, "kind": "MachineConfig",
+            "metadata": {"name": "50-motd", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+            "spec": {
+                "osImageURL": format!("{}/os/base:1", world.registry.address()),
+                "config": {"ignition": {"version": "3.4.0"}, "storage": {"files": [motd]}},
+            },
+        },
+        {
+            "apiVersion": group, "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+            "spec": {
+                "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+                "renderedImagePushSecret": {"name": "push"},
+                "renderedImagePushSpec": format!("{}/os/worker:latest", world.registry.address()),
+            },
+        },
+        {
+            "apiVersion": "onlay.dev/v1alpha1", "kind": "LayeringPolicy", "metadata": {"name": "worker"},
+            "spec": {"build": {
+                "containerfile": {"configMapKeyRef": {"name": "image"}},
+                "secrets": [{"id": "token", "secretKeyRef": {"name": "mirror", "key": "password"}}],
+            }},
+        },
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mirror"}, "stringData": {"password": "horse"}},
+        {
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "image"},
+            "data": {
+                "Containerfile": format!(
+                    "FROM configs AS final\nCOPY tool.conf /usr/share/tool.conf\n\
+                     RUN --mount=type=secret,id=token cat /etc/motd /run/secrets/token > /usr/share/seen\nRUN {last}\n"
+                ),
+                "tool.conf": "beside\n",
+            },
+        },
+    ]});
+    fs::write(directory.join("all.json"), objects.to_string()).unwrap();
+    fs::write(world.path("auth.json"), world.registry.docker_config(RegistryServer::PASSWORD)).unwrap();
+    directory
+}
+
+/// Runs `onlay build` with these arguments behind what every one of the tests needs.
+fn onlay_build(world: &World, files: &Utf8PathBuf, more: &[&str]) -> (Exit, String) {
+    let own = |name: &str| world.path(name).to_string();
+    let (auth, authority, cache) = (own("auth.json"), own("ca/ca.crt"), own("user-cache"));
+    let words =
+        ["onlay", "build", files.as_str(), "--authfile", &auth, "--registry-ca", &authority, "--cache-dir", &cache];
+    let line = words.iter().chain(more).map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut streams = Streams { input: &mut std::io::empty(), out: &mut out, err: &mut err, width: 500 };
+    let exit = onlay_cli::run(line, &mut streams);
+    (exit, String::from_utf8(err).unwrap())
+}
+
+fn tags(world: &World) -> Vec<Value> {
+    let (certificates, credentials) = (world.registry.cert_dir(), world.registry.auth_file());
+    let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
+    let repository = format!("docker://{}/os/worker", world.registry.address());
+    let output = std::process::Command::new("skopeo").arg("list-tags").args(access).arg(repository).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    answer["Tags"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn an_image_is_built_and_checked_written_to_a_file_or_pushed() {
+    let world = World::new(OSTREE);
+    let files = files(&world, "echo done");
+    assert_eq!(onlay_build(&world, &files, &[]), (Exit::Well, String::new()));
+    assert_eq!(tags(&world), [] as [Value; 0], "nothing was to be pushed");
+
+    let archive = world.path("image.tar");
+    let to_archive = ["--archive", archive.as_str()];
+    assert_eq!(onlay_build(&world, &files, &to_archive), (Exit::Well, String::new()));
+    let text = run(&["skopeo", "inspect", &format!("oci-archive:{archive}")]);
+    let image: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(image["Labels"]["dev.onlay.machineosconfig"], "worker", "{image}");
+    let (exit, said) = onlay_build(&world, &files, &to_archive);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("image.tar: is there already; remove it"), "{said}");
+
+    assert_eq!(onlay_build(&world, &files, &["--push"]), (Exit::Well, String::new()));
+    let tags = tags(&world);
+    let tag = tags[0].as_str().unwrap();
+    assert!(tags.len() == 1 && tag.starts_with("worker-"), "{tags:?}");
+    let layers = world.layers(&format!("{}/os/worker:{tag}", world.registry.address()));
+    assert_eq!(crate::images::newest(&layers, "usr/share/seen").as_deref(), Some("ours\nhorse"));
+    assert_eq!(crate::images::newest(&layers, "usr/share/tool.conf").as_deref(), Some("beside\n"));
+    let left: Vec<_> =
+        world.path("user-cache").read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
+    assert_eq!(left, [world.path("user-cache").join("layers")], "nothing is left but layers");
+}
+
+#[test]
+fn what_cannot_be_built_is_told_before_anything_is_pulled() {
+    let world = World::new(OSTREE);
+    let files = files(&world, "exit 3");
+    let (exit, said) = onlay_build(&world, &files, &["--pool", "infra"]);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("MachineOSConfig: the files have none of the pool infra"), "{said}");
+    let nowhere = format!("{}/os/nosuch:1", world.registry.address());
+    let (exit, said) = onlay_build(&world, &files, &["--base", &nowhere]);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("MachineOSConfig worker: ") && said.contains("os/nosuch:1"), "{said}");
+    let without = world.path("without");
+    fs::create_dir_all(&without).unwrap();
+    let text = fs::read_to_string(files.join("all.json")).unwrap();
+    let mut objects: Value = serde_json::from_str(&text).unwrap();
+    objects["items"].as_array_mut().unwrap().retain(|object| object["kind"] != "Secret");
+    fs::write(without.join("all.json"), objects.to_string()).unwrap();
+    let (exit, said) = onlay_build(&world, &without, &[]);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("Secret openshift-machine-config-operator/mirror"), "{said}");
+    assert!(!world.path("user-cache").exists(), "a build has begun");
+
+    assert_eq!(onlay_build(&world, &files, &["--push"]).0, Exit::Error, "an instruction fails");
+    assert_eq!(tags(&world), [] as [Value; 0]);
+}

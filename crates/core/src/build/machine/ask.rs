@@ -1,0 +1,53 @@
+//! What a builder is asked to do.
+
+use jiff::Timestamp;
+use onlay_api::conditions::ConditionStatus;
+use onlay_api::machine_config::MachineConfigSpec;
+
+use super::observed::Observed;
+use super::rebuilt;
+use super::start::{pack, push_spec};
+use super::target::{Obstacle, Target};
+use crate::build::cache;
+use crate::build::spec::Spec;
+
+/// What the builder of a target is asked to do.
+pub(super) fn of(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp) -> Result<Spec, Obstacle> {
+    let config = &observed.config.spec;
+    let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+    let cache_limit = cache::limit(&policy).map_err(|why| {
+        let message = format!("LayeringPolicy {}: {why}", config.machine_config_pool.name);
+        Obstacle::new(ConditionStatus::False, "PolicyUnusable", message)
+    })?;
+    let push_secret = &config.rendered_image_push_secret;
+    Ok(Spec {
+        build: target.name.clone(),
+        rendered: target.rendered.to_owned(),
+        base: target.base.to_owned(),
+        target: push_spec(observed, target),
+        containerfile: target.containerfile.filter(|_| target.extras.source.is_none()).map(str::to_owned),
+        pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
+        push_secret: push_secret.name.clone(),
+        rebuilt: rebuilt(observed, now),
+        cache_limit,
+        extras: target.extras.clone(),
+        packages: target.packages.clone(),
+    })
+}
+
+/// The same where no cluster is: what a builder is asked to do, and the configuration, packed. An error says what is missing.
+pub fn offline(observed: &Observed<'_>, now: Timestamp) -> Result<(Spec, Vec<u8>), String> {
+    let target = Target::of(observed).map_err(|obstacle| obstacle.message.into_owned())?;
+    if let Some(failure) = target.refusal {
+        return Err(failure.message);
+    }
+    if let Some(obstacle) = target.unmet {
+        return Err(obstacle.message.into_owned());
+    }
+    let spec = of(observed, &target, now).map_err(|obstacle| obstacle.message.into_owned())?;
+    Ok((spec, packed(target.spec)?))
+}
+
+fn packed(spec: &MachineConfigSpec) -> Result<Vec<u8>, String> {
+    pack(spec).map_err(|error| format!("the configuration cannot be packed: {error}"))
+}
