@@ -58,16 +58,19 @@ fn files(world: &World, last: &str) -> Utf8PathBuf {
 }
 
 /// Runs `onlay build` with these arguments behind what every one of the tests needs.
-fn onlay_build(world: &World, files: &Utf8PathBuf, more: &[&str]) -> (Exit, String) {
+fn onlay_build(world: &World, arguments: &[String]) -> (Exit, String) {
     let own = |name: &str| world.path(name).to_string();
     let (auth, authority, cache) = (own("auth.json"), own("ca/ca.crt"), own("user-cache"));
-    let words =
-        ["onlay", "build", files.as_str(), "--authfile", &auth, "--registry-ca", &authority, "--cache-dir", &cache];
-    let line = words.iter().chain(more).map(OsString::from);
+    let words = ["onlay", "build", "--authfile", &auth, "--registry-ca", &authority, "--cache-dir", &cache];
+    let line = words.into_iter().map(OsString::from).chain(arguments.iter().map(OsString::from));
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut streams = Streams { input: &mut std::io::empty(), out: &mut out, err: &mut err, width: 500 };
     let exit = onlay_cli::run(line, &mut streams);
     (exit, String::from_utf8(err).unwrap())
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn tags(world: &World) -> Vec<Value> {
@@ -79,24 +82,41 @@ fn tags(world: &World) -> Vec<Value> {
     answer["Tags"].as_array().cloned().unwrap_or_default()
 }
 
+/// The command lines of the page for users that build on a workstation, without the name of the program and comments.
+fn lines_of_the_page() -> Vec<Vec<&'static str>> {
+    let page = include_str!("../../../../docs/user/build.md");
+    let lines = page.lines().filter_map(|line| line.strip_prefix("onlay build "));
+    lines.map(|line| line.split(" #").next().unwrap_or(line).split_whitespace().collect()).collect()
+}
+
 #[test]
-fn an_image_is_built_and_checked_written_to_a_file_or_pushed() {
+fn the_page_builds_and_checks_writes_to_a_file_and_pushes() {
     let world = World::new(OSTREE);
     let files = files(&world, "echo done");
-    assert_eq!(onlay_build(&world, &files, &[]), (Exit::Well, String::new()));
+    let archive = world.path("image.tar");
+    let arguments = |line: &[&'static str]| -> Vec<String> {
+        let place = |word: &&str| match *word {
+            "machineconfigs/" => files.to_string(),
+            "worker-os.yaml" => String::new(),
+            "image.tar" => archive.to_string(),
+            word => word.to_owned(),
+        };
+        line.iter().map(place).filter(|word| !word.is_empty()).collect()
+    };
+    let lines = lines_of_the_page();
+    let [check, keep, push] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(onlay_build(&world, &arguments(check)), (Exit::Well, String::new()));
     assert_eq!(tags(&world), [] as [Value; 0], "nothing was to be pushed");
 
-    let archive = world.path("image.tar");
-    let to_archive = ["--archive", archive.as_str()];
-    assert_eq!(onlay_build(&world, &files, &to_archive), (Exit::Well, String::new()));
+    assert_eq!(onlay_build(&world, &arguments(keep)), (Exit::Well, String::new()));
     let text = run(&["skopeo", "inspect", &format!("oci-archive:{archive}")]);
     let image: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(image["Labels"]["dev.onlay.machineosconfig"], "worker", "{image}");
-    let (exit, said) = onlay_build(&world, &files, &to_archive);
+    let (exit, said) = onlay_build(&world, &arguments(keep));
     assert_eq!(exit, Exit::Error);
     assert!(said.contains("image.tar: is there already; remove it"), "{said}");
 
-    assert_eq!(onlay_build(&world, &files, &["--push"]), (Exit::Well, String::new()));
+    assert_eq!(onlay_build(&world, &arguments(push)), (Exit::Well, String::new()));
     let tags = tags(&world);
     let tag = tags[0].as_str().unwrap();
     assert!(tags.len() == 1 && tag.starts_with("worker-"), "{tags:?}");
@@ -112,11 +132,11 @@ fn an_image_is_built_and_checked_written_to_a_file_or_pushed() {
 fn what_cannot_be_built_is_told_before_anything_is_pulled() {
     let world = World::new(OSTREE);
     let files = files(&world, "exit 3");
-    let (exit, said) = onlay_build(&world, &files, &["--pool", "infra"]);
+    let (exit, said) = onlay_build(&world, &words(&[files.as_str(), "--pool", "infra"]));
     assert_eq!(exit, Exit::Error);
     assert!(said.contains("MachineOSConfig: the files have none of the pool infra"), "{said}");
     let nowhere = format!("{}/os/nosuch:1", world.registry.address());
-    let (exit, said) = onlay_build(&world, &files, &["--base", &nowhere]);
+    let (exit, said) = onlay_build(&world, &words(&[files.as_str(), "--base", &nowhere]));
     assert_eq!(exit, Exit::Error);
     assert!(said.contains("MachineOSConfig worker: ") && said.contains("os/nosuch:1"), "{said}");
     let without = world.path("without");
@@ -125,11 +145,11 @@ fn what_cannot_be_built_is_told_before_anything_is_pulled() {
     let mut objects: Value = serde_json::from_str(&text).unwrap();
     objects["items"].as_array_mut().unwrap().retain(|object| object["kind"] != "Secret");
     fs::write(without.join("all.json"), objects.to_string()).unwrap();
-    let (exit, said) = onlay_build(&world, &without, &[]);
+    let (exit, said) = onlay_build(&world, &words(&[without.as_str()]));
     assert_eq!(exit, Exit::Error);
     assert!(said.contains("Secret openshift-machine-config-operator/mirror"), "{said}");
     assert!(!world.path("user-cache").exists(), "a build has begun");
 
-    assert_eq!(onlay_build(&world, &files, &["--push"]).0, Exit::Error, "an instruction fails");
+    assert_eq!(onlay_build(&world, &words(&[files.as_str(), "--push"])).0, Exit::Error, "an instruction fails");
     assert_eq!(tags(&world), [] as [Value; 0]);
 }
