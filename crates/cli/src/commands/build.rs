@@ -60,7 +60,11 @@ impl Arguments {
 /// Runs `onlay build`.
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     if let (Some(directory), Some(cache)) = (&arguments.inside, &arguments.cache_dir) {
-        return Ok(exit(onlay_builder::run(&Paths::below(directory, cache), &arguments.destination(), &[])));
+        let paths = Paths::below(directory, cache);
+        let code = onlay_builder::run(&paths, &arguments.destination(), &[]);
+        // Some files in it belong to other users of this namespace, which nobody outside of it can remove.
+        std::fs::remove_dir_all(&paths.work)?;
+        return Ok(exit(code));
     }
     let input = input::read(&arguments.files, arguments.recursive, streams.input);
     let mut findings = Vec::new();
@@ -76,7 +80,9 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     let Some(place) = prepared.filter(|_| !any_error(&findings)) else { return Ok(Exit::Error) };
     streams.out.flush()?;
     let itself = itself(arguments, &place)?;
-    Ok(exit(onlay_builder::run(place.paths(), &arguments.destination(), &itself)))
+    let code = onlay_builder::run(place.paths(), &arguments.destination(), &itself);
+    place.remove()?;
+    Ok(exit(code))
 }
 
 /// Reads what there is to build, and puts it where the builder looks for it.

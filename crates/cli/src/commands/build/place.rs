@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use onlay_builder::Paths;
@@ -25,6 +25,11 @@ impl Place {
         &self.paths
     }
 
+    /// Removes it.
+    pub fn remove(self) -> std::io::Result<()> {
+        self.directory.close()
+    }
+
     /// The directory.
     pub fn directory(&self) -> &std::path::Path {
         self.directory.path()
@@ -39,8 +44,9 @@ pub fn make(cache: Option<&Utf8Path>, asked: &Asked, access: &Access) -> Result<
     };
     let layers = cache.join("layers");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&layers).map_err(failed("create", &layers))?;
-    let directory =
-        tempfile::Builder::new().prefix("build-").tempdir_in(&cache).map_err(failed("write below", &cache))?;
+    let private = fs::Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().prefix("build-").permissions(private).tempdir_in(&cache);
+    let directory = directory.map_err(failed("write below", &cache))?;
     let path = Utf8Path::from_path(directory.path()).ok_or_else(|| Finding::error(cache.as_str(), "is no text"))?;
     let paths = Paths::below(path, &layers);
     write(&paths, asked, access)?;
