@@ -140,7 +140,7 @@ pub struct Progress {
 }
 
 /// What stands before the layer that an earlier build has left.
-const REUSED: &str = "--> Using cache ";
+pub(super) const REUSED: &str = "--> Using cache ";
 /// What stands before the layer that a step made, or took.
 const LAYER: &str = "--> ";
 

@@ -6,11 +6,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::failure::{Began, read_step};
+use super::failure::{Began, REUSED, read_step};
 use super::progress::{CHECKING, Lines, OWN, PULLING, PUSHING};
-
-/// What buildah says before the name of a layer that an earlier build has left.
-const REUSED: &str = "--> Using cache ";
 
 /// A part of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

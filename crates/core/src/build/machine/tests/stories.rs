@@ -194,11 +194,11 @@ fn a_base_image_without_ostree_fails_without_a_job() {
 #[rstest]
 #[case::a_tag(
     MachineConfigSpec { extensions: vec!["usbguard".to_owned()], ..Default::default() },
-    "extensions is registry.example.com/os/extensions:9, which no digest names"
+    "extensions is registry.example.com/os/extensions:9, which no digest names; set baseOSExtensionsContainerImage to"
 )]
 #[case::a_kernel(
     MachineConfigSpec { kernel_type: Some("64k-pages".to_owned()), ..Default::default() },
-    "is for nodes of architecture arm64, and the pool's are amd64"
+    "is for nodes of architecture arm64, and the pool's are amd64; remove spec.kernelType"
 )]
 fn what_no_build_can_install_is_refused(#[case] spec: MachineConfigSpec, #[case] words: &str) {
     let mut world = World::new();
