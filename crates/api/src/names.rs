@@ -97,6 +97,11 @@ pub const RENDER_ERROR_ANNOTATION: &str = "onlay.dev/render-error";
 pub const REBUILT_ANNOTATION: &str = "onlay.dev/rebuilt";
 /// Annotation on a MachineOSBuild: why it was made, where more is known than that its inputs differ.
 pub const REASON_FOR_BUILD_ANNOTATION: &str = "onlay.dev/reason";
+/// Annotation on a MachineOSBuild: the architectures of the nodes that it is for, with commas between them, as Kubernetes names
+/// them. On a MachineOSConfig: those that `status.currentImagePullSpec` is for.
+pub const ARCHITECTURES_ANNOTATION: &str = "onlay.dev/architectures";
+/// Annotation on a MachineOSBuild: what its image is made from, as JSON; see `onlay_core::build::inputs::record`.
+pub const INPUTS_ANNOTATION: &str = "onlay.dev/inputs";
 /// Annotation on a MachineOSConfig: the rendered configuration that `status.currentImagePullSpec` serves.
 ///
 /// Written after the status, so a reader that finds the name of its target here may use the image.

@@ -27,6 +27,8 @@ const WORKS: &str = "onlay-works";
 pub struct Buildah {
     program: Vec<String>,
     driver: Driver,
+    /// Which image of several is meant, and what is built.
+    architecture: String,
     pull: Vec<String>,
     push: Vec<String>,
     digest: Utf8PathBuf,
@@ -79,7 +81,7 @@ impl Buildah {
         paths: &Paths,
         registries: &Registries,
         store: &Store,
-        environment: &BTreeMap<String, String>,
+        (architecture, environment): (&str, &BTreeMap<String, String>),
     ) -> Result<Self, Error> {
         let run = paths.below_work("run");
         fs::create_dir_all(&run).map_err(Error::file("create", &run))?;
@@ -91,6 +93,7 @@ impl Buildah {
         let with = |driver: Driver| Self {
             program: program(store, driver, &run, environment),
             driver,
+            architecture: architecture.to_owned(),
             pull: access(&registries.pull),
             push: access(&registries.push),
             digest: paths.below_work("digest"),
@@ -153,7 +156,7 @@ impl Buildah {
     /// Pulls an image, unless it is here.
     pub fn pull(&self, image: &str, secret: &str) -> Result<(), Error> {
         let tried = format!("pull {image} with Secret {secret}");
-        self.talk("pull", &self.pull, &["--policy", "missing", image], &tried)
+        self.talk("pull", &self.pull, &["--policy", "missing", "--arch", &self.architecture, image], &tried)
     }
 
     /// Whether there is an image of this name.
@@ -236,6 +239,7 @@ impl Buildah {
 
     fn build_options(&self, asked: Asked<'_>) -> Vec<String> {
         let mut options = vec!["--isolation", "chroot", "--network", "host", "--format", "oci"];
+        options.extend(["--arch", &self.architecture]);
         if asked.is_fixed {
             options.extend(["--no-cache", "--timestamp", "1"]);
         } else if self.driver.has_cheap_layers() {

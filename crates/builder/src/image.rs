@@ -5,7 +5,6 @@ use std::fs;
 use camino::Utf8Path;
 use onlay_core::build::assemble::{self, Install};
 use onlay_core::build::containerfile::{self, Containerfile};
-use onlay_core::build::extras::Extras;
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
 use onlay_core::build::packages::Manager;
@@ -46,7 +45,7 @@ pub fn build(paths: &Paths, destination: &Destination) -> Result<String, Error> 
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let mut store = Store::open(paths, spec.cache_limit)?;
-    let buildah = open(paths, &registries, &mut store, &spec.extras)?;
+    let buildah = open(paths, &registries, &mut store, &spec)?;
     let made = Work { paths, spec: &spec, file: file.as_ref(), buildah }.bring(&desired, destination);
     if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &made {
         store.suspect();
@@ -55,8 +54,9 @@ pub fn build(paths: &Paths, destination: &Destination) -> Result<String, Error> 
 }
 
 /// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
-fn open(paths: &Paths, registries: &Registries, store: &mut Store, extras: &Extras) -> Result<Buildah, Error> {
-    let buildah = Buildah::new(paths, registries, store, &extras.environment).and_then(|buildah| {
+fn open(paths: &Paths, registries: &Registries, store: &mut Store, spec: &Spec) -> Result<Buildah, Error> {
+    let meant = (spec.architecture.as_str(), &spec.extras.environment);
+    let buildah = Buildah::new(paths, registries, store, meant).and_then(|buildah| {
         let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
         tidied.map(|()| buildah)
     });

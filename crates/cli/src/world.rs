@@ -1,6 +1,6 @@
 //! The objects of a cluster, as they are or as they shall be: a live cluster, or files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use onlay_api::machine_configuration::{self, MachineConfiguration, NodeDisruptionPolicy};
@@ -140,7 +140,7 @@ impl World {
         let asked = base::choose(self.os_config(pool), &configuration.spec, self.config_map.as_ref(), &adopted).ok()?;
         let resolved = |world: &&Self| {
             let os_config = world.os_config(pool);
-            base::remembered(os_config, world.builds_of(os_config), &asked).map(|found| found.image)
+            base::remembered(os_config, world.builds_of(os_config), &asked, &BTreeSet::new()).map(|found| found.image)
         };
         worlds.iter().find_map(resolved).or(Some(asked))
     }

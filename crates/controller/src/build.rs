@@ -25,8 +25,7 @@ use onlay_api::{
 use onlay_core::build::base::watch::{Answer, Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
-use onlay_core::build::job::job_name;
-use onlay_core::build::machine::{self, Base, Build, Decision, Observed};
+use onlay_core::build::machine::{self, Base, Build, Decision, Join, Observed};
 use onlay_core::build::{Settings, pull_secret};
 
 use self::lookup::Lookups;
@@ -36,9 +35,6 @@ use crate::context::{Config, Context};
 use crate::wake::{earliest, repeat};
 
 pub use self::write::Error;
-
-/// Architecture of a pool whose nodes do not say.
-const ARCHITECTURE: &str = "amd64";
 
 /// Builds, whenever a MachineOSConfig or what its image is made of changes.
 pub async fn run(ctx: Arc<Context>) -> Infallible {
@@ -96,23 +92,26 @@ async fn decide(
 ) -> Decision {
     let seen = Seen::of(ctx, config);
     let nodes = nodes_of(ctx, &config.spec.machine_config_pool.name);
-    let architecture = nodes.architectures.first().map_or(ARCHITECTURE, String::as_str);
+    let architectures = nodes.architectures_or_usual();
     let materials = Materials::read(objects, settings, config);
     let policy = ctx.layering_policies.get(&config.spec.machine_config_pool.name);
     let watch = Watch::of(policy.as_deref());
     let (base, ask_again) = match seen.asked(objects, &nodes) {
         Ok(asked) => {
-            let remembered = seen.remembered(&asked);
+            let remembered = seen.remembered(&asked, &architectures);
             let rebuild = lookups.wish(config, machine::rebuild_is_asked(config), now);
             let question = seen.question(&asked, remembered.as_ref(), rebuild, watch);
-            lookups.base(question, &materials, architecture, now).await
+            lookups.base(question, &materials, &architectures, now).await
         }
         Err(why) => (Base::Unknown { why }, None),
     };
-    let builds = seen.builds.iter().map(|build| objects.of_build(build, &settings.namespace)).collect::<Vec<_>>();
+    let builds = seen.builds.iter().map(|build| objects.of_build(build)).collect::<Vec<_>>();
     let mut views: Vec<Build<'_>> = builds.iter().map(objects::OfBuild::view).collect();
-    for view in views.iter_mut().filter(|view| machine::word_is_lost(view)) {
-        view.pushed = lookups.find(&view.build.spec.rendered_image_push_spec, &materials, architecture).await;
+    for view in &mut views {
+        for part in view.parts.iter_mut().filter(|part| machine::word_is_lost(part)) {
+            part.pushed = lookups.find(&part.part.target, &materials).await;
+        }
+        view.joined = Join::of(view).and_then(|join| lookups.joined(&join, &materials, now));
     }
     let node_secret = objects.node_secrets.get(&format!(
         "{}/{}",
@@ -130,7 +129,7 @@ async fn decide(
         extensions_image: seen.extensions_image(objects),
         ask_again,
         presences: seen.presences(lookups, &materials, now),
-        architecture,
+        architectures,
         credentials: materials.credentials(),
         builds: views,
         images_in_use: images_in_use(ctx),
@@ -143,6 +142,9 @@ async fn decide(
     let decision = machine::decide(&observed, now);
     if let Some(image) = &decision.ask_for {
         lookups.ask_for(image, &materials, now);
+    }
+    if let Some(join) = &decision.join {
+        lookups.join(join.clone(), &materials, now);
     }
     decision
 }
@@ -188,8 +190,8 @@ impl<'a> Seen<'a> {
         base::extensions_image(Some(self.config), &self.rendered.as_ref()?.spec, config_map.as_deref())
     }
 
-    fn remembered(&self, asked: &str) -> Option<Found> {
-        base::remembered(Some(self.config), self.builds.iter().map(|build| &**build), asked)
+    fn remembered(&self, asked: &str, architectures: &BTreeSet<String>) -> Option<Found> {
+        base::remembered(Some(self.config), self.builds.iter().map(|build| &**build), asked, architectures)
     }
 
     fn question<'b>(
@@ -226,9 +228,4 @@ fn images_in_use(ctx: &Context) -> BTreeSet<String> {
     let of_status = |state: &MachineConfigNode| state.status.as_ref()?.config_image.as_ref()?.current_image.clone();
     let of_spec = |state: &MachineConfigNode| Some(state.spec.config_image.as_ref()?.desired_image.clone());
     states.iter().flat_map(|state| [of_status(state), of_spec(state)]).flatten().collect()
-}
-
-/// The key of an object that belongs to a build, in the mirrors of its namespace.
-fn job_key(build: &MachineOSBuild, namespace: &str) -> String {
-    format!("{namespace}/{}", job_name(&build.name_any()))
 }

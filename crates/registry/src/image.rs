@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels that the images of ostree systems carry, and what each one is for.
 const OSTREE_LABELS: [(&str, &str); 2] =
@@ -9,12 +9,12 @@ const OSTREE_LABELS: [(&str, &str); 2] =
 pub struct Image {
     /// The image by digest, as `HOST[:PORT]/PATH@sha256:…`.
     pub reference: String,
-    /// The digest of its manifest.
+    /// The digest of its manifest, or of the index that names those for several architectures.
     pub digest: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Its architecture, as Kubernetes names it.
-    pub architecture: String,
+    /// Architectures that it is for, as Kubernetes names them.
+    pub architectures: BTreeSet<String>,
+    /// Its labels, by those of the architectures that were asked for and that it is for.
+    pub labels: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A layer of an image.
@@ -27,9 +27,17 @@ pub struct Layer {
 }
 
 impl Image {
-    /// Why the image is none of an ostree system, by [`ostree_fault`].
-    pub fn ostree_fault(&self) -> Option<String> {
-        ostree_fault(&self.reference, &self.labels)
+    /// Why nothing can be built on the image for nodes of these architectures: it is for others, or none of an ostree system
+    /// (see [`ostree_fault`]).
+    pub fn fault(&self, architectures: &BTreeSet<String>) -> Option<String> {
+        let known = self.architectures.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        architectures.iter().find_map(|architecture| match self.labels.get(architecture) {
+            Some(labels) => ostree_fault(&self.reference, labels),
+            None => Some(format!(
+                "{} is for {known}, and nodes of the pool are {architecture}; name an image that is for both",
+                self.reference
+            )),
+        })
     }
 }
 

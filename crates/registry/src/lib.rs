@@ -1,10 +1,11 @@
-//! OCI registry client work: credentials, resolving tags, looking at images.
+//! OCI registry client work: credentials, resolving tags, looking at images, joining them by an index.
 
 #![warn(missing_docs)]
 
 pub mod auth;
 mod error;
 mod image;
+mod index;
 mod resolve;
 
 pub use auth::{AuthError, DockerConfig};

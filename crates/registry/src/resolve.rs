@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig};
-use oci_client::manifest::ImageIndexEntry;
+use oci_client::errors::OciDistributionError;
+use oci_client::manifest::{ImageIndexEntry, OciImageIndex, OciManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use serde::Deserialize;
@@ -19,35 +20,32 @@ const READ: Duration = Duration::from_secs(30);
 /// Asks registries about images. TLS is always verified.
 #[derive(Clone)]
 pub struct Registry {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 #[derive(Deserialize)]
-struct Config {
+pub(crate) struct Config {
     #[serde(default)]
-    architecture: String,
+    pub(crate) architecture: String,
     #[serde(default)]
     config: Option<Inner>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Inner {
     #[serde(default, rename = "Labels")]
     labels: Option<BTreeMap<String, String>>,
 }
 
 impl Registry {
-    /// Trusts the machine's authorities and these (certificates in PEM); of an image for several architectures, takes the
-    /// one for `architecture`, as Kubernetes names it.
+    /// Trusts the machine's authorities and these (certificates in PEM).
     ///
     /// Credentials are kept per registry, so make a new one whenever they may have changed.
-    pub fn new(authorities: Option<&str>, architecture: &str) -> Result<Self, RegistryError> {
+    pub fn new(authorities: Option<&str>) -> Result<Self, RegistryError> {
         // A process has one provider; whoever came first has chosen the same.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-        let architecture = architecture.to_owned();
         let config = ClientConfig {
             extra_root_certificates: certificates(authorities.unwrap_or_default()),
-            platform_resolver: Some(Box::new(move |entries| matching(entries, &architecture))),
             connect_timeout: Some(CONNECT),
             read_timeout: Some(READ),
             user_agent: concat!("onlay/", env!("CARGO_PKG_VERSION")),
@@ -57,51 +55,113 @@ impl Registry {
         Ok(Self { client })
     }
 
-    /// Looks up an image by tag or digest.
-    pub async fn resolve(&self, image: &str, credentials: &DockerConfig) -> Result<Image, RegistryError> {
-        let reference = parse(image)?;
-        let asked = Asked { image, registry: reference.registry() };
-        let auth = auth(&reference, credentials)?;
-        let answer = self.client.pull_manifest_and_config(&reference, &auth).await;
-        let (_, digest, config) = answer.map_err(|error| asked.failed(error))?;
-        let config: Config = serde_json::from_str(&config)
-            .map_err(|error| asked.misunderstood(format!("its configuration: {error}")))?;
-        Ok(Image {
-            reference: by_digest(&reference, &digest),
-            digest,
-            labels: config.config.and_then(|inner| inner.labels).unwrap_or_default(),
-            architecture: config.architecture,
-        })
+    /// Looks up an image by tag or digest, and what it is on these architectures, as Kubernetes names them.
+    pub async fn resolve(
+        &self,
+        image: &str,
+        architectures: &BTreeSet<String>,
+        credentials: &DockerConfig,
+    ) -> Result<Image, RegistryError> {
+        let asked = Question::new(image, credentials)?;
+        let (manifest, digest) = self.manifest(&asked).await?;
+        let reference = by_digest(&asked.reference, &digest);
+        let OciManifest::ImageIndex(index) = manifest else {
+            let Config { architecture, config } = self.config(&asked).await?;
+            let labels =
+                BTreeMap::from([(architecture.clone(), config.unwrap_or_default().labels.unwrap_or_default())]);
+            return Ok(Image { reference, digest, architectures: [architecture].into(), labels });
+        };
+        let mut labels = BTreeMap::new();
+        for architecture in architectures {
+            let Some(digest) = matching(&index, architecture) else { continue };
+            let part = asked.part(digest);
+            let config = self.config(&part).await?.config.unwrap_or_default();
+            labels.insert(architecture.clone(), config.labels.unwrap_or_default());
+        }
+        let architectures = index.manifests.iter().filter_map(linux).collect();
+        Ok(Image { reference, digest, architectures, labels })
     }
 
-    /// The layers of an image.
-    pub async fn layers(&self, image: &str, credentials: &DockerConfig) -> Result<Vec<Layer>, RegistryError> {
-        let reference = parse(image)?;
-        let asked = Asked { image, registry: reference.registry() };
-        let auth = auth(&reference, credentials)?;
-        let answer = self.client.pull_image_manifest(&reference, &auth).await;
-        let (manifest, _) = answer.map_err(|error| asked.failed(error))?;
+    pub(crate) async fn manifest(&self, asked: &Question<'_>) -> Result<(OciManifest, String), RegistryError> {
+        self.client.pull_manifest(&asked.reference, &asked.auth).await.map_err(|error| asked.failed(error))
+    }
+
+    /// The configuration of an image that is for one architecture.
+    pub(crate) async fn config(&self, asked: &Question<'_>) -> Result<Config, RegistryError> {
+        let answer = self.client.pull_manifest_and_config(&asked.reference, &asked.auth).await;
+        let (_, _, config) = answer.map_err(|error| asked.failed(error))?;
+        serde_json::from_str(&config).map_err(|error| asked.misunderstood(format!("its configuration: {error}")))
+    }
+
+    /// The layers of an image, of the one for this architecture if it is for several.
+    pub async fn layers(
+        &self,
+        image: &str,
+        architecture: &str,
+        credentials: &DockerConfig,
+    ) -> Result<Vec<Layer>, RegistryError> {
+        let asked = Question::new(image, credentials)?;
+        let manifest = match self.manifest(&asked).await?.0 {
+            OciManifest::Image(manifest) => manifest,
+            OciManifest::ImageIndex(index) => {
+                let digest = matching(&index, architecture);
+                let digest =
+                    digest.ok_or_else(|| asked.misunderstood(format!("it has no image for {architecture}")))?;
+                let part = asked.part(digest);
+                let answer = self.client.pull_image_manifest(&part.reference, &part.auth).await;
+                answer.map_err(|error| part.failed(error))?.0
+            }
+        };
         Ok(manifest.layers.into_iter().map(|layer| Layer { digest: layer.digest, size: layer.size }).collect())
     }
 
     /// The image of a tag, by digest; none if there is no such tag.
     pub async fn find(&self, image: &str, credentials: &DockerConfig) -> Result<Option<String>, RegistryError> {
-        let reference = parse(image)?;
-        let asked = Asked { image, registry: reference.registry() };
-        let auth = auth(&reference, credentials)?;
-        match self.client.fetch_manifest_digest(&reference, &auth).await.map_err(|error| asked.failed(error)) {
-            Ok(digest) => Ok(Some(by_digest(&reference, &digest))),
+        let asked = Question::new(image, credentials)?;
+        let answer = self.client.fetch_manifest_digest(&asked.reference, &asked.auth).await;
+        match answer.map_err(|error| asked.failed(error)) {
+            Ok(digest) => Ok(Some(by_digest(&asked.reference, &digest))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 }
 
-fn parse(image: &str) -> Result<Reference, RegistryError> {
-    image.parse().map_err(|error: oci_client::ParseError| RegistryError::Name {
-        image: image.to_owned(),
-        reason: error.to_string(),
-    })
+/// An image that a registry is asked for, and what it is shown.
+pub(crate) struct Question<'a> {
+    image: &'a str,
+    pub(crate) reference: Reference,
+    pub(crate) auth: RegistryAuth,
+}
+
+impl<'a> Question<'a> {
+    pub(crate) fn new(image: &'a str, credentials: &DockerConfig) -> Result<Self, RegistryError> {
+        let reference: Reference = image.parse().map_err(|error: oci_client::ParseError| RegistryError::Name {
+            image: image.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let auth = auth(&reference, credentials)?;
+        Ok(Self { image, reference, auth })
+    }
+
+    /// The image for one architecture, which an index names by this digest.
+    fn part(&self, digest: &str) -> Self {
+        let (registry, repository) = (self.reference.registry().to_owned(), self.reference.repository().to_owned());
+        let reference = Reference::with_digest(registry, repository, digest.to_owned());
+        Self { image: self.image, reference, auth: self.auth.clone() }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked { image: self.image, registry: self.reference.registry() }
+    }
+
+    pub(crate) fn failed(&self, error: OciDistributionError) -> RegistryError {
+        self.asked().failed(error)
+    }
+
+    pub(crate) fn misunderstood(&self, reason: impl Into<String>) -> RegistryError {
+        self.asked().misunderstood(reason)
+    }
 }
 
 fn by_digest(reference: &Reference, digest: &str) -> String {
@@ -124,11 +184,14 @@ fn certificates(text: &str) -> Vec<Certificate> {
     blocks.map(|block| Certificate { encoding: CertificateEncoding::Pem, data: block.as_bytes().to_vec() }).collect()
 }
 
-fn matching(entries: &[ImageIndexEntry], architecture: &str) -> Option<String> {
-    let fits = |entry: &&ImageIndexEntry| {
-        entry.platform.as_ref().is_some_and(|platform| {
-            platform.os.to_string() == "linux" && platform.architecture.to_string() == architecture
-        })
-    };
-    entries.iter().find(fits).map(|entry| entry.digest.clone())
+/// The digest of the image for an architecture.
+fn matching<'a>(index: &'a OciImageIndex, architecture: &str) -> Option<&'a str> {
+    let fits = |entry: &&ImageIndexEntry| linux(entry).is_some_and(|own| own == architecture);
+    index.manifests.iter().find(fits).map(|entry| entry.digest.as_str())
+}
+
+/// The architecture of an image that is for Linux.
+fn linux(entry: &ImageIndexEntry) -> Option<String> {
+    let platform = entry.platform.as_ref().filter(|platform| platform.os.to_string() == "linux")?;
+    Some(platform.architecture.to_string())
 }

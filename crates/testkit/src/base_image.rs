@@ -19,6 +19,9 @@ use crate::{Layout, Progress, registry};
 
 mod ostree_root;
 mod overlay;
+mod two;
+
+pub use two::{FOR_TWO, push_for_two};
 
 /// The image in the lab's registry.
 pub const IMAGE: &str = "10.223.0.1:5000/os/base:1";

@@ -62,6 +62,14 @@ pub enum RegistryServerError {
     /// It did not come up.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// An image could not be looked at.
+    #[error("failed to inspect {image}")]
+    Inspect {
+        /// The image.
+        image: String,
+        /// What skopeo said.
+        source: CommandError,
+    },
     /// An image could not be deleted.
     #[error("failed to delete {image}")]
     Delete {
@@ -171,10 +179,33 @@ impl RegistryServer {
 
     /// Pushes an image for amd64 with these labels (an object, or null) and no files; see [`RegistryServer::push`].
     pub async fn push_empty(&self, name: &str, labels: &Value) -> Result<String, RegistryServerError> {
+        self.push_empty_for("amd64", name, labels).await
+    }
+
+    /// The same for an architecture, as Kubernetes names it.
+    pub async fn push_empty_for(
+        &self,
+        architecture: &str,
+        name: &str,
+        labels: &Value,
+    ) -> Result<String, RegistryServerError> {
         let io = |source| RegistryServerError::Io { what: "make a directory for an image", source };
         let (_removed_at_the_end, layout) = tether::directory("onlay-image-").map_err(io)?;
-        empty_image::write(&layout, labels)?;
+        empty_image::write(&layout, architecture, labels)?;
         self.push(&format!("oci:{layout}"), name).await
+    }
+
+    /// The configuration of an image, as a machine of an architecture gets it.
+    pub async fn config_of(&self, image: &str, architecture: &str) -> Result<Value, RegistryServerError> {
+        let mut skopeo = command::command(&["skopeo", "--override-arch", architecture, "inspect", "--config"]);
+        skopeo.args(["--authfile", self.auth_file().as_str(), "--cert-dir", self.cert_dir().as_str()]);
+        skopeo.arg(format!("docker://{image}"));
+        let failed = |source| RegistryServerError::Inspect { image: image.to_owned(), source };
+        let text = command::output(&mut skopeo).await.map_err(failed)?;
+        serde_json::from_str(&text).map_err(|source| RegistryServerError::Io {
+            what: "read the configuration of an image",
+            source: source.into(),
+        })
     }
 
     /// Deletes an image, named by digest as [`RegistryServer::push`] returns it; the tags of the digest go with it.

@@ -68,6 +68,7 @@ impl Cluster {
         self.kubectl(&["delete", "machineconfigurations.operator.openshift.io,layeringpolicies", "--all"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
+            self.label(node, "kubernetes.io/arch=amd64").await;
             self.leave_custom_pools(node).await;
             self.kubectl(&["uncordon", node]).await;
         }

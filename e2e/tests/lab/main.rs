@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod architectures;
 mod bad_input;
 mod build_faults;
 mod builds;

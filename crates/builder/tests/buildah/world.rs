@@ -189,6 +189,7 @@ impl World {
 
     fn write_spec(&self, configuration: Value, containerfile: Option<&str>) {
         let spec = Spec {
+            architecture: "amd64".to_owned(),
             build: "worker-5d56".to_owned(),
             rendered: "rendered-worker-31fc".to_owned(),
             base: self.base.clone(),

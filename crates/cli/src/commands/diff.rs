@@ -14,9 +14,6 @@ use crate::input::kubectl::Cluster;
 use crate::output::{changes, json};
 use crate::{Exit, Streams, selection};
 
-/// Architecture that Containerfiles are read for where no node says another one.
-const ARCHITECTURE: &str = "amd64";
-
 /// Arguments of `onlay diff`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -109,8 +106,8 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
 fn differs(read: &Read, findings: &mut Vec<Finding>) -> Differs {
     let [old, new] = &read.sides;
     let is_known = read.is_live || read.os_config(1).is_some();
-    let architecture = read.architecture().unwrap_or(ARCHITECTURE);
-    let rebuild = is_known.then(|| foresee::rebuild(Some(read.build_side(0)), read.build_side(1), architecture));
+    let architectures = read.architectures();
+    let rebuild = is_known.then(|| foresee::rebuild(Some(read.build_side(0)), read.build_side(1), &architectures));
     let known = rebuild.clone().unwrap_or(Rebuild::NotLayered);
     let host = HostUnits::of(read.runtime());
     let comparison = foresee::compare(&old.configuration, &new.configuration, None, read.policy(), &host, &known);

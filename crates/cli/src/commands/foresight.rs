@@ -7,6 +7,7 @@ use onlay_api::{MachineConfigPool, MachineOSConfig};
 use onlay_core::build::base;
 use onlay_core::build::containerfile;
 use onlay_core::build::extras::Given;
+use onlay_core::build::inputs::containerfile_for;
 use onlay_core::build::packages::Packages;
 use onlay_core::change::foresee::{self, Configuration, Forecast, Member, PoolSide, Side};
 use onlay_core::change::past;
@@ -96,9 +97,9 @@ impl Seen<'_> {
             PoolSide { pool, side: Side { configuration: &configuration, os_config, base, builds, given: &new_given } };
         let nothing = Configuration::default();
         let members = self.members(name, &nothing);
-        let architecture = foresee::architecture(&members);
+        let architectures = foresee::architectures(&members);
         os_config.map_or(Ok(()), |os_config| {
-            buildable(os_config, &configuration, &new_given, architecture, &after.objects)
+            buildable(os_config, &configuration, &new_given, &architectures, &after.objects)
         })?;
         let past = past::of(before.builds_of(os_config), before.states.values());
         let forecast = foresee::pool(old, new, &members, after.policy.as_ref(), &past);
@@ -192,21 +193,26 @@ fn buildable(
     os_config: &MachineOSConfig,
     configuration: &Configuration,
     given: &Given,
-    architecture: &str,
+    architectures: &BTreeSet<String>,
     objects: &[Object],
 ) -> Result<(), Finding> {
     let name = os_config.metadata.name.as_deref().unwrap_or_default();
     let extensions_image = base::extensions_image(Some(os_config), &configuration.spec, None);
     let packages = Packages::of(&configuration.spec, extensions_image.as_deref());
-    if let Some(failure) = packages.refusal(architecture) {
-        let title = format!("{OS_CONFIG} {name}");
+    let title = format!("{OS_CONFIG} {name}");
+    if let Some(failure) = architectures.iter().find_map(|architecture| packages.refusal(architecture)) {
         return Err(Finding::error(title, format!("no image can be built: {}", failure.message)));
+    }
+    let files = &os_config.spec.container_file;
+    let missing = architectures.iter().find_map(|architecture| containerfile_for(files, architecture).err());
+    if let Some(missing) = missing.filter(|_| given.containerfile.is_none()) {
+        return Err(Finding::error(title, missing.to_string()).in_field("spec.containerFile"));
     }
     for (index, entry) in os_config.spec.container_file.iter().enumerate() {
         let Err(error) = containerfile::parse_with(&entry.content, &given.extras.outside()) else { continue };
         let field = format!("spec.containerFile[{index}].content");
         let object = objects.iter().find(|object| object.kind == OS_CONFIG && object.name == name);
-        let finding = Finding::error(format!("{OS_CONFIG} {name}"), error.to_string()).in_field(&field);
+        let finding = Finding::error(title, error.to_string()).in_field(&field);
         return Err(finding.at(object.map(|object| object.spot(&field))));
     }
     Ok(())

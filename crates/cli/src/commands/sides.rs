@@ -1,11 +1,13 @@
 //! The two sides of `onlay diff`: files or the live cluster, read and rendered.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::machine_configuration::{self, NodeDisruptionPolicy};
 use onlay_api::{MachineConfigPool, MachineOSConfig};
+use onlay_core::build::base;
 use onlay_core::build::extras::Given;
 use onlay_core::change::foresee::{Configuration, Side};
 use onlay_core::render::is_rendered;
@@ -261,15 +263,17 @@ impl Read {
         nodes.find_map(|node| Some(node.status.as_ref()?.node_info.as_ref()?.container_runtime_version.as_str()))
     }
 
-    /// The architecture of a node that is known.
-    pub fn architecture(&self) -> Option<&str> {
-        let mut nodes = self.sides.iter().rev().flat_map(|side| &side.world.nodes);
-        nodes.find_map(|node| node.metadata.labels.as_ref()?.get(ARCHITECTURE_LABEL).map(String::as_str))
+    /// The architectures of the nodes that are known: of the pool's, if it is known which these are.
+    pub fn architectures(&self) -> BTreeSet<String> {
+        let pool = self.pool.as_deref().unwrap_or_default();
+        let of_pool = |side: &OneSide| {
+            let pools: Vec<&MachineConfigPool> = side.world.pools.iter().collect();
+            base::nodes_of(pool, &pools, side.world.nodes.iter().map(|node| (node, None))).architectures
+        };
+        let known = self.sides.iter().rev().map(of_pool).find(|known| !known.is_empty());
+        known.unwrap_or_else(|| base::architectures(self.sides.iter().flat_map(|side| &side.world.nodes)))
     }
 }
-
-/// Label of a Node that names its architecture.
-const ARCHITECTURE_LABEL: &str = "kubernetes.io/arch";
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,14 @@
 //! What registries say: asked aside, so that one that is slow holds up nothing, and remembered until it is asked again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use onlay_api::MachineOSConfig;
 use onlay_core::build::base::watch::{Answer, Found, Question};
-use onlay_core::build::machine::Base;
+use onlay_core::build::machine::{Base, Join};
+use onlay_core::build::part;
 use onlay_registry::{DockerConfig, Registry, RegistryError};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is kept that nobody wants to know.
 const MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What was asked: image, credentials, authorities, architecture.
+/// What was asked: image, credentials, authorities, architectures or images.
 type Key = [String; 4];
 
 /// What registries say.
@@ -30,6 +31,7 @@ pub struct Lookups {
     wake: Wake,
     bases: Answers<Found>,
     presences: Answers<bool>,
+    joins: Answers<String>,
     /// Since when people ask to build once more, by the uid of the MachineOSConfig.
     wishes: Mutex<BTreeMap<String, Timestamp>>,
 }
@@ -37,7 +39,13 @@ pub struct Lookups {
 impl Lookups {
     /// Nothing is known yet; every answer wakes a reconciler.
     pub fn new(wake: Wake) -> Self {
-        Self { wake, bases: Answers::default(), presences: Answers::default(), wishes: Mutex::default() }
+        Self {
+            wake,
+            bases: Answers::default(),
+            presences: Answers::default(),
+            joins: Answers::default(),
+            wishes: Mutex::default(),
+        }
     }
 
     /// Since when a person asks to build once more, as far as was noticed here.
@@ -51,15 +59,15 @@ impl Lookups {
         None
     }
 
-    /// What a base image stands for, and when its registry is to be asked again.
+    /// What a base image stands for on nodes of these architectures, and when its registry is to be asked again.
     pub async fn base(
         &self,
         question: Question<'_>,
         materials: &Materials,
-        architecture: &str,
+        architectures: &BTreeSet<String>,
         now: Timestamp,
     ) -> (Base, Option<Timestamp>) {
-        let asking = Asking::new(question.asked, &materials.to_pull(), materials, architecture);
+        let asking = Asking::new(question.asked, &materials.to_pull(), materials, architectures);
         let key = asking.key();
         let answer = self.bases.last(&key, now);
         if (Question { answer: answer.as_ref(), ..question }).due(now).is_some_and(|at| at <= now) {
@@ -76,12 +84,12 @@ impl Lookups {
 
     /// Whether a registry has an image that was built, as it has said last.
     pub fn presence(&self, image: &str, materials: &Materials, now: Timestamp) -> Option<Answer<bool>> {
-        self.presences.last(&Asking::new(image, &materials.to_push(), materials, "").key(), now)
+        self.presences.last(&Asking::new(image, &materials.to_push(), materials, &BTreeSet::new()).key(), now)
     }
 
     /// Asks a registry whether it has an image that was built.
     pub fn ask_for(&self, image: &str, materials: &Materials, now: Timestamp) {
-        let asking = Asking::new(image, &materials.to_push(), materials, "");
+        let asking = Asking::new(image, &materials.to_push(), materials, &BTreeSet::new());
         let (key, can_push) = (asking.key(), materials.can_push());
         let answer = async move {
             // To a stranger, some registries say that there is no such image.
@@ -96,10 +104,28 @@ impl Lookups {
         let _on_its_way = self.presences.ask(&key, self.wake.clone(), answer, now);
     }
 
+    /// What a registry has answered last to an index of images.
+    pub fn joined(&self, join: &Join, materials: &Materials, now: Timestamp) -> Option<Answer<String>> {
+        self.joins.last(&joining(join, materials), now)
+    }
+
+    /// Gives a registry an index of images.
+    pub fn join(&self, join: Join, materials: &Materials, now: Timestamp) {
+        let (key, credentials) = (joining(&join, materials), materials.to_push());
+        let authorities = materials.authorities().map(str::to_owned);
+        let pushed =
+            async move { Registry::new(authorities.as_deref())?.join(&join.target, &join.images, &credentials).await };
+        let answer = async move {
+            let said = in_time(pushed).await;
+            Answer { at: Timestamp::now(), said }
+        };
+        let _on_its_way = self.joins.ask(&key, self.wake.clone(), answer, now);
+    }
+
     /// The image that was pushed under a tag, by digest; none if that cannot be said.
-    pub async fn find(&self, image: &str, materials: &Materials, architecture: &str) -> Option<String> {
+    pub async fn find(&self, image: &str, materials: &Materials) -> Option<String> {
         let credentials = materials.to_push();
-        let asking = async { Registry::new(materials.authorities(), architecture)?.find(image, &credentials).await };
+        let asking = async { Registry::new(materials.authorities())?.find(image, &credentials).await };
         let found = in_time(asking).await;
         found.inspect_err(|error| tracing::warn!(image, error, "failed to look for a pushed image")).ok()?
     }
@@ -166,26 +192,26 @@ struct Asking {
     image: String,
     credentials: DockerConfig,
     authorities: Option<String>,
-    architecture: String,
+    architectures: BTreeSet<String>,
 }
 
 impl Asking {
-    fn new(image: &str, credentials: &DockerConfig, materials: &Materials, architecture: &str) -> Self {
+    fn new(image: &str, credentials: &DockerConfig, materials: &Materials, architectures: &BTreeSet<String>) -> Self {
         Self {
             image: image.to_owned(),
             credentials: credentials.clone(),
             authorities: materials.authorities().map(str::to_owned),
-            architecture: architecture.to_owned(),
+            architectures: architectures.clone(),
         }
     }
 
     fn key(&self) -> Key {
         let authorities = self.authorities.clone().unwrap_or_default();
-        [self.image.clone(), self.credentials.to_json(), authorities, self.architecture.clone()]
+        [self.image.clone(), self.credentials.to_json(), authorities, part::write(&self.architectures)]
     }
 
     fn registry(&self) -> Result<Registry, RegistryError> {
-        Registry::new(self.authorities.as_deref(), &self.architecture)
+        Registry::new(self.authorities.as_deref())
     }
 
     async fn exists(self) -> Result<bool, RegistryError> {
@@ -193,9 +219,16 @@ impl Asking {
     }
 
     async fn resolve(self) -> Result<Found, RegistryError> {
-        let image = self.registry()?.resolve(&self.image, &self.credentials).await?;
-        Ok(Found { fault: image.ostree_fault(), image: image.reference })
+        let image = self.registry()?.resolve(&self.image, &self.architectures, &self.credentials).await?;
+        Ok(Found { fault: image.fault(&self.architectures), image: image.reference })
     }
+}
+
+/// What identifies an index that a registry is given.
+fn joining(join: &Join, materials: &Materials) -> Key {
+    let authorities = materials.authorities().unwrap_or_default().to_owned();
+    let images: String = join.images.iter().map(|(architecture, image)| format!("{architecture}={image},")).collect();
+    [join.target.clone(), materials.to_push().to_json(), authorities, images]
 }
 
 /// An answer, or in words why there is none.

@@ -17,8 +17,8 @@ use crate::report::chain;
 /// Counts a build that has ended.
 pub fn take(ctx: &Context, materials: &Materials, measure: Measure) {
     ctx.metrics.ended(&measure);
-    let (metrics, pool) = (ctx.metrics.clone(), measure.pool.clone());
-    if let Some(pod) = measure.pod {
+    for pod in measure.pods {
+        let (metrics, pool) = (ctx.metrics.clone(), measure.pool.clone());
         let pods = Api::namespaced(ctx.client.clone(), &ctx.config.namespace);
         tokio::spawn(async move {
             match read(&pods, &pod).await {
@@ -27,12 +27,13 @@ pub fn take(ctx: &Context, materials: &Materials, measure: Measure) {
             }
         });
     }
-    if let Some((base, image)) = measure.images {
-        let (metrics, pool) = (ctx.metrics.clone(), measure.pool);
+    let Some(base) = measure.base else { return };
+    for (architecture, image) in measure.images {
+        let (metrics, pool, base) = (ctx.metrics.clone(), measure.pool.clone(), base.clone());
         let (authorities, credentials) =
             (materials.authorities().map(str::to_owned), [materials.to_pull(), materials.to_push()]);
         tokio::spawn(async move {
-            match layers(authorities.as_deref(), &credentials, &base, &image).await {
+            match layers(authorities.as_deref(), &credentials, &base, &image, &architecture).await {
                 Ok((all, own)) => metrics.sizes(&pool, &all, &own),
                 Err(error) => tracing::warn!(image, error = chain(&error), "failed to look up the sizes of an image"),
             }
@@ -59,11 +60,11 @@ async fn layers(
     [to_pull, to_push]: &[DockerConfig; 2],
     base: &str,
     image: &str,
+    architecture: &str,
 ) -> Result<(Vec<Layer>, Vec<Layer>), RegistryError> {
-    // Both are named by digest, so no architecture has to be chosen.
-    let registry = Registry::new(authorities, "")?;
-    let below = registry.layers(base, to_pull).await?;
-    let all = registry.layers(image, to_push).await?;
+    let registry = Registry::new(authorities)?;
+    let below = registry.layers(base, architecture, to_pull).await?;
+    let all = registry.layers(image, architecture, to_push).await?;
     let own = all.iter().filter(|layer| !below.contains(layer)).cloned().collect();
     Ok((all, own))
 }

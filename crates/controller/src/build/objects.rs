@@ -9,11 +9,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt};
 use onlay_api::{MachineOSBuild, names};
-use onlay_core::build::machine::{self, Build};
+use onlay_core::build::machine::{self, Build, PartOfBuild};
+use onlay_core::build::part::Part;
 use serde::de::DeserializeOwned;
 
 use super::follow::Logs;
-use super::job_key;
 use super::proxy::ClusterProxy;
 use crate::context::{Context, keep, listed, watch_config};
 use crate::mirror::Mirror;
@@ -41,6 +41,12 @@ pub struct Objects {
 /// A build with what belongs to it.
 pub struct OfBuild<'a> {
     build: &'a MachineOSBuild,
+    parts: Vec<OfPart>,
+}
+
+/// A part of a build with what belongs to it.
+struct OfPart {
+    part: Part,
     job: Option<Arc<Job>>,
     pods: Vec<Arc<Pod>>,
     progress: Option<String>,
@@ -90,20 +96,30 @@ impl Objects {
     }
 
     /// A build with what belongs to it.
-    pub fn of_build<'a>(&self, build: &'a MachineOSBuild, namespace: &str) -> OfBuild<'a> {
-        let job = self.jobs.get(&job_key(build, namespace));
+    pub fn of_build<'a>(&self, build: &'a MachineOSBuild) -> OfBuild<'a> {
+        OfBuild { build, parts: Part::of(build).into_iter().map(|part| self.of_part(part)).collect() }
+    }
+
+    fn of_part(&self, part: Part) -> OfPart {
+        let job = self.jobs.get(&format!("{}/{}", self.namespace, part.job));
         let mut pods = self.pods.all();
         pods.retain(|pod| job.as_ref().is_some_and(|job| is_pod_of(pod, job)));
         let progress = machine::newest_of(pods.iter().map(|pod| &**pod)).and_then(|pod| self.logs.progress(pod));
-        OfBuild { build, job, pods, progress }
+        OfPart { part, job, pods, progress }
     }
 }
 
 impl OfBuild<'_> {
     /// The same, as decisions take it.
     pub fn view(&self) -> Build<'_> {
-        Build {
-            build: self.build,
+        Build { build: self.build, parts: self.parts.iter().map(OfPart::view).collect(), joined: None }
+    }
+}
+
+impl OfPart {
+    fn view(&self) -> PartOfBuild<'_> {
+        PartOfBuild {
+            part: self.part.clone(),
             job: self.job.as_deref(),
             pods: self.pods.iter().map(|pod| &**pod).collect(),
             pushed: None,

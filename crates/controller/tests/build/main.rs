@@ -3,6 +3,7 @@
 //! Needs the programs docker-registry and skopeo; a missing one fails the test.
 #![cfg(test)]
 
+mod architectures;
 mod extras;
 mod many;
 mod stories;

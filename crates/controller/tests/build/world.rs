@@ -174,7 +174,11 @@ impl World {
 
     /// Waits for the Job of a build.
     pub async fn job(&self, build: &MachineOSBuild) -> Job {
-        let name = format!("build-{}", build.name_any());
+        self.job_named(format!("build-{}", build.name_any())).await
+    }
+
+    /// Waits for a Job.
+    pub async fn job_named(&self, name: String) -> Job {
         let api = self.own::<Job>();
         wait::until(&format!("Job {name}"), PATIENCE, async || {
             api.get_opt(&name).await.map_err(|error| error.to_string())

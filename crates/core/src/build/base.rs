@@ -16,6 +16,7 @@ use onlay_api::names;
 
 use self::watch::Found;
 use super::machine;
+use super::part::{self, ARCHITECTURE};
 use crate::conversion;
 use crate::pools::{self, Labels};
 
@@ -30,6 +31,10 @@ pub const ASKED_ANNOTATION: &str = "onlay.dev/base-image-asked";
 pub const RESOLVED_ANNOTATION: &str = "onlay.dev/base-image";
 /// Annotation on both: why nothing can be built on the base image; absent if something can.
 pub const FAULT_ANNOTATION: &str = "onlay.dev/base-image-fault";
+
+/// Annotation on a MachineOSConfig: the architectures that the image was looked up for, as [`names::ARCHITECTURES_ANNOTATION`]
+/// of a MachineOSBuild says it.
+pub const LOOKED_UP_ANNOTATION: &str = "onlay.dev/base-image-architectures";
 
 /// Why it cannot be said which image a pool begins with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +61,16 @@ pub enum BaseError {
     Differ(Vec<String>),
 }
 
+/// The architecture of a node, as Kubernetes names it, if it says.
+pub fn architecture(node: &Node) -> Option<&str> {
+    node.metadata.labels.as_ref()?.get(ARCHITECTURE_LABEL).map(String::as_str)
+}
+
+/// The architectures of nodes, as Kubernetes names them; the usual one where none says anything.
+pub fn architectures<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> BTreeSet<String> {
+    or_usual(nodes.into_iter().filter_map(architecture).map(str::to_owned).collect())
+}
+
 /// What the nodes of a pool say of themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Nodes {
@@ -63,6 +78,17 @@ pub struct Nodes {
     pub adopted: BTreeSet<String>,
     /// Their architectures, as Kubernetes names them.
     pub architectures: BTreeSet<String>,
+}
+
+impl Nodes {
+    /// The architectures that images are built for: those of the nodes, else the usual one.
+    pub fn architectures_or_usual(&self) -> BTreeSet<String> {
+        or_usual(self.architectures.clone())
+    }
+}
+
+fn or_usual(known: BTreeSet<String>) -> BTreeSet<String> {
+    if known.is_empty() { [ARCHITECTURE.to_owned()].into() } else { known }
 }
 
 /// What the nodes of a pool say of themselves; those of all pools but `master` if the pool has none.
@@ -81,7 +107,7 @@ pub fn nodes_of<'a>(
             Some(names::MASTER_POOL) => continue,
             _ => &mut others,
         };
-        group.architectures.extend(labels.get(ARCHITECTURE_LABEL).cloned());
+        group.architectures.extend(architecture(node).map(str::to_owned));
         let onlay = state.and_then(|state| state.status.as_ref()?.onlay.as_ref());
         group.adopted.extend(onlay.and_then(|onlay| onlay.adopted_image.clone()));
     }
@@ -139,25 +165,30 @@ fn digest(image: &str) -> &str {
 }
 
 /// What a base image was for the builds before: what is noted on the MachineOSConfig; where that was written anew, what
-/// its newest build says that has not failed.
+/// its newest build says that has not failed. Nothing is known of one that was not looked up for one of the architectures.
 pub fn remembered<'a>(
     config: Option<&'a MachineOSConfig>,
     builds: impl IntoIterator<Item = &'a MachineOSBuild>,
     asked: &str,
+    architectures: &BTreeSet<String>,
 ) -> Option<Found> {
-    let noted = config.and_then(|config| found(&config.metadata, asked));
+    let found = |metadata: &ObjectMeta, noted: &str| found(metadata, asked, noted, architectures);
+    let noted = config.and_then(|config| found(&config.metadata, LOOKED_UP_ANNOTATION));
     noted.or_else(|| {
         let of_image = builds.into_iter().filter(|build| !machine::has_failed(build));
-        let of_image = of_image.filter_map(|build| Some((build, found(&build.metadata, asked)?)));
+        let of_image =
+            of_image.filter_map(|build| Some((build, found(&build.metadata, names::ARCHITECTURES_ANNOTATION)?)));
         let newest = of_image.max_by_key(|(build, _)| build.metadata.creation_timestamp.clone());
         newest.map(|(_, found)| found)
     })
 }
 
-/// What an object says of a base image.
-fn found(metadata: &ObjectMeta, asked: &str) -> Option<Found> {
+/// What an object says of a base image; one of its annotations says for which architectures.
+fn found(metadata: &ObjectMeta, asked: &str, noted: &str, architectures: &BTreeSet<String>) -> Option<Found> {
     let annotations = metadata.annotations.as_ref()?;
     annotations.get(ASKED_ANNOTATION).filter(|of| *of == asked)?;
+    let looked_up_for = annotations.get(noted).map(|noted| part::read(noted)).unwrap_or_default();
+    looked_up_for.is_superset(architectures).then_some(())?;
     Some(Found {
         image: annotations.get(RESOLVED_ANNOTATION)?.clone(),
         fault: annotations.get(FAULT_ANNOTATION).cloned(),

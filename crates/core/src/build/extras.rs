@@ -287,15 +287,15 @@ impl Extras {
         }
     }
 
-    /// What of it counts: where no command runs, none sees anything; and nothing depends on build arguments that the Containerfile
-    /// does not declare.
+    /// What of it counts: where no command runs, none sees anything; and nothing depends on build arguments that no Containerfile
+    /// declares.
     #[must_use]
-    pub fn settled(mut self, runs_commands: bool, file: Option<&Containerfile>) -> Self {
+    pub fn settled(mut self, runs_commands: bool, files: &[&Containerfile]) -> Self {
         if !runs_commands {
             return Self { environment: self.environment, ..Self::NONE };
         }
-        if let Some(file) = file {
-            self.arguments.retain(|name, _| file.declares(name));
+        if !files.is_empty() {
+            self.arguments.retain(|name, _| files.iter().any(|file| file.declares(name)));
         }
         self
     }

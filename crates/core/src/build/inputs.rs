@@ -19,7 +19,7 @@ use crate::render::desired::{Desired, Owner};
 
 mod why;
 
-pub use why::{Reason, why};
+pub use why::{Reason, record, since, why};
 
 /// Version of the rules by which an image is made; a new one makes new images everywhere.
 const RULES: u32 = 1;
@@ -75,10 +75,8 @@ pub struct Inputs<'a> {
     pub base: &'a str,
     /// Where the image is pushed, with or without a tag.
     pub push_spec: &'a str,
-    /// The text on top of the configuration.
-    pub containerfile: Option<&'a str>,
-    /// The same, read; none if there is none or if it cannot be read.
-    pub parsed: Option<&'a Containerfile>,
+    /// What comes on top of the configuration, for each architecture, sorted by it.
+    pub texts: &'a [Text<'a>],
     /// The rendered configuration.
     pub spec: &'a MachineConfigSpec,
     /// The rendered configuration, materialised.
@@ -87,6 +85,24 @@ pub struct Inputs<'a> {
     pub extras: &'a Extras,
     /// What the configuration wants of the package manager.
     pub packages: &'a Packages,
+}
+
+/// What comes on top of the configuration, for nodes of one architecture.
+#[derive(Debug, Clone, Copy)]
+pub struct Text<'a> {
+    /// The architecture, as Kubernetes names it.
+    pub architecture: &'a str,
+    /// The text of the Containerfile.
+    pub containerfile: Option<&'a str>,
+    /// The same, read; none if there is none or if it cannot be read.
+    pub parsed: Option<&'a Containerfile>,
+}
+
+impl<'a> Text<'a> {
+    /// The text, if there is anything in it.
+    fn written(&self) -> Option<&'a str> {
+        self.containerfile.filter(|text| !text.trim().is_empty())
+    }
 }
 
 /// The name of the build that makes the image: `<machineosconfig>-<32 hexadecimal digits>`.
@@ -100,7 +116,7 @@ pub fn build_name(inputs: &Inputs<'_>) -> String {
 }
 
 fn describe(inputs: &Inputs<'_>) -> Value {
-    describe_what(inputs, &Matters::of(inputs.parsed))
+    describe_what(inputs, &Matters::of(inputs.texts))
 }
 
 fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
@@ -120,7 +136,8 @@ fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
         "machineOSConfig": inputs.machine_os_config,
         "base": digest_of(inputs.base),
         "repository": repository(inputs.push_spec),
-        "containerfile": inputs.containerfile.filter(|text| !text.trim().is_empty()),
+        "architectures": inputs.texts.iter().map(|text| text.architecture).collect::<Vec<_>>(),
+        "containerfile": describe_texts(inputs.texts),
         "extensions": inputs.spec.extensions,
         "kernelType": inputs.spec.kernel_type,
         "files": files.collect::<Vec<_>>(),
@@ -146,6 +163,15 @@ fn describe_what(inputs: &Inputs<'_>, matters: &Matters<'_>) -> Value {
     described
 }
 
+/// The text of the Containerfile; with the architectures, where they have not all the same.
+fn describe_texts(texts: &[Text<'_>]) -> Value {
+    let first = texts.first().and_then(Text::written);
+    if texts.iter().all(|text| text.written() == first) {
+        return json!(first);
+    }
+    texts.iter().map(|text| json!([text.architecture, text.written()])).collect()
+}
+
 /// The files beside the Containerfile.
 fn describe_source(extras: &Extras) -> Vec<Value> {
     let beside = extras.source.iter().flat_map(|source| source.digests.iter().filter(|(key, _)| **key != source.key));
@@ -162,13 +188,15 @@ fn describe_mounts(extras: &Extras) -> Vec<Value> {
 
 /// Decides whether a part of the configuration can change the result of a build.
 struct Matters<'a> {
-    containerfile: Option<&'a Containerfile>,
+    containerfiles: Vec<&'a Containerfile>,
     literal: BTreeSet<String>,
 }
 
 impl<'a> Matters<'a> {
-    fn of(containerfile: Option<&'a Containerfile>) -> Self {
-        Self { containerfile, literal: containerfile.map(Containerfile::literal_paths).unwrap_or_default() }
+    fn of(texts: &[Text<'a>]) -> Self {
+        let containerfiles: Vec<_> = texts.iter().filter_map(|text| text.parsed).collect();
+        let literal = containerfiles.iter().flat_map(|file| file.literal_paths()).collect();
+        Self { containerfiles, literal }
     }
 
     fn path(&self, path: &str) -> bool {
@@ -178,7 +206,7 @@ impl<'a> Matters<'a> {
     fn unit(&self, name: &str) -> bool {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         self.path(&format!("/etc/systemd/system/{name}"))
-            || self.containerfile.is_some_and(|file| file.mentions(name) || file.mentions(stem))
+            || self.containerfiles.iter().any(|file| file.mentions(name) || file.mentions(stem))
     }
 }
 
@@ -219,8 +247,22 @@ pub fn repository(image: &str) -> &str {
     }
 }
 
-/// The Containerfile for an architecture (as Kubernetes names it): its own text if there is one, else the text for all.
-pub fn containerfile_for<'a>(entries: &'a [ContainerfileEntry], architecture: &str) -> Option<&'a str> {
+/// There are Containerfiles, and none is for these nodes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "has no Containerfile for {architecture}, which nodes of the pool are; add one with that containerfileArch, or one with \
+     NoArch for all others"
+)]
+pub struct NoContainerfile {
+    architecture: String,
+}
+
+/// The Containerfile for an architecture (as Kubernetes names it): its own text if there is one, else the text for all; none if
+/// there is no text for any architecture.
+pub fn containerfile_for<'a>(
+    entries: &'a [ContainerfileEntry],
+    architecture: &str,
+) -> Result<Option<&'a str>, NoContainerfile> {
     let own = match architecture {
         "amd64" => Some(ContainerfileArch::Amd64),
         "arm64" => Some(ContainerfileArch::Arm64),
@@ -229,8 +271,11 @@ pub fn containerfile_for<'a>(entries: &'a [ContainerfileEntry], architecture: &s
         _ => None,
     };
     let find = |wanted: ContainerfileArch| entries.iter().find(|entry| entry.containerfile_arch == wanted);
-    let entry = own.and_then(find).or_else(|| find(ContainerfileArch::NoArch))?;
-    Some(entry.content.as_str()).filter(|text| !text.trim().is_empty())
+    match own.and_then(find).or_else(|| find(ContainerfileArch::NoArch)) {
+        Some(entry) => Ok(Some(entry.content.as_str()).filter(|text| !text.trim().is_empty())),
+        None if entries.is_empty() => Ok(None),
+        None => Err(NoContainerfile { architecture: architecture.to_owned() }),
+    }
 }
 
 #[cfg(test)]

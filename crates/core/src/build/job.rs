@@ -22,6 +22,7 @@ use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 
 use super::Settings;
+use super::part::Part;
 use super::spec::{CONFIGURATION_KEY, EXIT_DEFINITIVE, SPEC_KEY, Spec};
 
 mod extras;
@@ -37,8 +38,8 @@ const DEADLINE_SECONDS: i64 = 2 * 60 * 60;
 const KEPT_SECONDS: i32 = 24 * 60 * 60;
 /// User and group of the builder.
 const BUILDER_USER: i64 = names::BUILDER_USER as i64;
-/// Longest name of a Job, which is the value of a label of its pods.
-const MAX_NAME: usize = 63;
+/// Longest value of a label.
+const MAX_LABEL: usize = 63;
 
 /// Where the builder finds the build's ConfigMap.
 pub const SPEC_DIRECTORY: &str = "/run/onlay/build";
@@ -68,28 +69,14 @@ pub struct Parts<'a> {
     pub spec: &'a Spec,
     /// Name of the pool.
     pub pool: &'a str,
-    /// Architecture of the pool's nodes, as Kubernetes names it.
-    pub architecture: &'a str,
+    /// The part of the build.
+    pub part: &'a Part,
     /// What people want of the pool's builds.
     pub policy: &'a BuildPolicy,
-    /// The node where the last build of the pool ran, and left what the next one can use.
+    /// The node where the last build of the pool ran for the architecture, and left what the next one can use.
     pub warm: Option<&'a str>,
     /// Settings of the controller.
     pub settings: &'a Settings,
-}
-
-/// The name of a build's Job and of its ConfigMap.
-///
-/// It is `build-<machineosbuild>`, of which the middle is left out where that would be too long for a Job.
-pub fn job_name(build: &str) -> String {
-    let name = names::build_job(build);
-    if name.len() <= MAX_NAME {
-        return name;
-    }
-    let (config, hash) = build.rsplit_once('-').unwrap_or((build, ""));
-    let room = MAX_NAME.saturating_sub("build--".len() + hash.len());
-    let config = config.get(..config.floor_char_boundary(room)).unwrap_or_default();
-    names::build_job(&format!("{}-{hash}", config.trim_end_matches(['-', '.'])))
 }
 
 /// The ConfigMap that tells the builder what to do; `configuration` is the packed rendered configuration.
@@ -103,13 +90,18 @@ pub fn config_map(parts: &Parts<'_>, configuration: Vec<u8>) -> Result<ConfigMap
     })
 }
 
+/// Seconds after which a build is given up.
+pub fn deadline(policy: Option<&BuildPolicy>) -> i64 {
+    policy.and_then(|policy| policy.timeout_seconds).unwrap_or(DEADLINE_SECONDS)
+}
+
 /// The Job that runs the builder.
 pub fn job(parts: &Parts<'_>) -> Job {
     let metadata = metadata(parts);
     let pod =
         ObjectMeta { labels: metadata.labels.clone(), annotations: metadata.annotations.clone(), ..Default::default() };
     let spec = JobSpec {
-        active_deadline_seconds: parts.policy.timeout_seconds.or(Some(DEADLINE_SECONDS)),
+        active_deadline_seconds: Some(deadline(Some(parts.policy))),
         backoff_limit: parts.policy.retries.or(Some(RETRIES)),
         pod_failure_policy: Some(failure_policy()),
         template: PodTemplateSpec { metadata: Some(pod), spec: Some(pod_spec(parts)) },
@@ -133,7 +125,7 @@ fn metadata(parts: &Parts<'_>) -> ObjectMeta {
     ];
     let owned = |pairs: Vec<(&str, String)>| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     ObjectMeta {
-        name: Some(job_name(&build)),
+        name: Some(parts.part.job.clone()),
         namespace: Some(parts.settings.namespace.clone()),
         labels: Some(owned(labels.to_vec())),
         annotations: Some(owned(annotations.to_vec())),
@@ -156,7 +148,7 @@ fn owner(build: &MachineOSBuild) -> OwnerReference {
 
 /// A name as the value of a label: the end of it, where it is too long, since the end tells names apart.
 pub fn label_value(name: &str) -> String {
-    let start = name.len().saturating_sub(MAX_NAME);
+    let start = name.len().saturating_sub(MAX_LABEL);
     let start = (start..=name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(name.len());
     name.get(start..).unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }
@@ -189,7 +181,7 @@ pub const CONTAINER: &str = "build";
 fn pod_spec(parts: &Parts<'_>) -> PodSpec {
     let mut volumes = vec![
         Volume { name: "work".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() },
-        config_map_volume("spec", &job_name(&parts.spec.build), None),
+        config_map_volume("spec", &parts.part.job, None),
         secret_volume("pull", &parts.spec.pull_secret),
         secret_volume("push", &parts.spec.push_secret),
     ];
@@ -213,7 +205,7 @@ fn pod_spec(parts: &Parts<'_>) -> PodSpec {
     }
     PodSpec {
         affinity: wishes::affinity(parts.policy, parts.warm),
-        node_selector: Some(wishes::node_selector(parts.policy, parts.architecture)),
+        node_selector: Some(wishes::node_selector(parts.policy, &parts.part.architecture)),
         tolerations: Some(parts.policy.tolerations.clone()).filter(|tolerations| !tolerations.is_empty()),
         priority_class_name: parts.policy.priority_class_name.clone(),
         automount_service_account_token: Some(false),

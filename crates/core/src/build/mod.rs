@@ -2,7 +2,7 @@
 //!
 //! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`], [`accounts`], [`var`], [`check`] and [`failure`]
 //! are what the builder in the Job decides by; [`spec`] is what the two say to each other, [`progress`] what the log says
-//! meanwhile, and [`figures`] what it says in the end.
+//! meanwhile, and [`figures`] what it says in the end. A build has a [`part`] for each architecture.
 
 pub mod accounts;
 pub mod assemble;
@@ -18,6 +18,7 @@ pub mod job;
 pub mod layer;
 pub mod machine;
 pub mod packages;
+pub mod part;
 pub mod progress;
 pub mod pull_secret;
 pub mod spec;

@@ -28,6 +28,8 @@ pub struct Spec {
     pub base: String,
     /// Where the image is pushed, with its tag.
     pub target: String,
+    /// The architecture that the image is for, as Kubernetes names it.
+    pub architecture: String,
     /// Name of the secret to pull with.
     pub pull_secret: String,
     /// Name of the secret to push with.

@@ -3,17 +3,17 @@
 //! With a MachineOSConfig the image is the one that was built for exactly this configuration; else it is the
 //! configuration's `osImageURL`; else the image that the node had when onlay first met it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use onlay_api::conditions::{self, BuildConditionType, ConditionStatus, OSConfigConditionType};
 use onlay_api::machine_config_node::{MachineConfigNode, MachineConfigNodeSpec, Update};
-use onlay_api::names::{CURRENT_BUILD_ANNOTATION, SERVES_ANNOTATION};
+use onlay_api::names::{ARCHITECTURES_ANNOTATION, CURRENT_BUILD_ANNOTATION, SERVES_ANNOTATION};
 use onlay_api::{MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 
 use super::wait::WaitReason;
-use crate::build::pull_secret;
+use crate::build::{part, pull_secret};
 
 /// What a node shall run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +56,20 @@ pub enum PoolImage {
         image: String,
         /// Secret that can pull it.
         pull_secret: Option<String>,
+        /// For which nodes it was built, if it was.
+        built: Option<Built>,
     },
     /// For each node the one that it had when it was first met.
     Adopted,
+}
+
+/// For which nodes an image was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Name of the MachineOSConfig.
+    pub os_config: String,
+    /// Architectures of nodes, as Kubernetes names them.
+    pub architectures: BTreeSet<String>,
 }
 
 /// What the nodes of a pool shall run, before it is known which node is asked.
@@ -71,11 +82,18 @@ pub struct PoolTarget {
 }
 
 impl PoolTarget {
-    /// The target of one node of the pool.
-    pub fn for_node(&self, state: &MachineConfigNode) -> Result<Target, WaitReason> {
+    /// The target of one node of the pool, whose architecture is none if it does not say.
+    pub fn for_node(&self, state: &MachineConfigNode, architecture: Option<&str>) -> Result<Target, WaitReason> {
         let adopted = || state.status.as_ref()?.onlay.as_ref()?.adopted_image.clone();
         let (image, pull_secret) = match self.image.clone()? {
-            PoolImage::Pinned { image, pull_secret } => (image, pull_secret),
+            PoolImage::Pinned { image, pull_secret, built } => {
+                if let Some((Built { os_config, architectures }, own)) = built.zip(architecture)
+                    && !architectures.contains(own)
+                {
+                    return Err(WaitReason::ImageFor { os_config, architecture: own.to_owned() });
+                }
+                (image, pull_secret)
+            }
             PoolImage::Adopted => (adopted().ok_or(WaitReason::NotMet)?, None),
         };
         Ok(Target { config: self.config.clone(), image, pull_secret })
@@ -122,7 +140,9 @@ impl Images<'_> {
         match (annotation(&os_config.metadata, SERVES_ANNOTATION), image) {
             (Some(serves), Some(image)) if serves == config => {
                 let pull_secret = Some(pull_secret::name(&os_config.spec.machine_config_pool.name));
-                Ok(PoolImage::Pinned { image, pull_secret })
+                let architectures = annotation(&os_config.metadata, ARCHITECTURES_ANNOTATION).map(part::read);
+                let built = architectures.map(|architectures| Built { os_config: name.to_owned(), architectures });
+                Ok(PoolImage::Pinned { image, pull_secret, built })
             }
             _ => Err(self.why_not_built(os_config, name, config)),
         }
@@ -155,7 +175,7 @@ fn named(rendered: &MachineConfig, config: &str) -> Result<PoolImage, WaitReason
     match rendered.spec.os_image_url.as_deref() {
         None | Some("") => Ok(PoolImage::Adopted),
         Some(image) if image.contains("@sha256:") => {
-            Ok(PoolImage::Pinned { image: image.to_owned(), pull_secret: None })
+            Ok(PoolImage::Pinned { image: image.to_owned(), pull_secret: None, built: None })
         }
         Some(image) => Err(WaitReason::NotPinned { config: config.to_owned(), image: image.to_owned() }),
     }

@@ -15,6 +15,7 @@ use super::health::Health;
 use super::stand::{Stand, stand};
 use super::target::{Images, PoolTarget, Target, name_of};
 use super::wait::WaitReason;
+use crate::build::base;
 use crate::change::refusal::{self, Refused};
 use crate::pools::{Labels, pool_of};
 
@@ -126,7 +127,10 @@ impl<'a> NodeView<'a> {
         let view = pool.clone().and_then(|pool| pools.get(pool).ok_or(WaitReason::NoPool));
         let of_pool = view.and_then(|view| view.target.as_ref().map_err(Clone::clone));
         let target = match (&of_pool, own) {
-            (Ok(target), Some(state)) => target.for_node(state).and_then(|target| changes.allow(state, target)),
+            (Ok(target), Some(state)) => {
+                let target = target.for_node(state, base::architecture(node));
+                target.and_then(|target| changes.allow(state, target))
+            }
             (Ok(_), None) => Err(WaitReason::NotMet),
             (Err(reason), _) => Err(reason.clone()),
         };

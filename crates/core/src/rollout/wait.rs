@@ -25,6 +25,13 @@ pub enum WaitReason {
         /// The configuration that the image shall serve.
         config: String,
     },
+    /// The image is not built yet for the node's architecture.
+    ImageFor {
+        /// Name of the MachineOSConfig.
+        os_config: String,
+        /// The architecture, as Kubernetes names it.
+        architecture: String,
+    },
     /// The image cannot be built.
     ImageFailed {
         /// Kind and name of the object that says so.
@@ -130,7 +137,7 @@ impl WaitReason {
             Self::PoolConflict(_) => "PoolConflict",
             Self::NotRendered => "NotRendered",
             Self::NotMet => "AgentHasNotReported",
-            Self::Image { .. } => "ImageNotBuilt",
+            Self::Image { .. } | Self::ImageFor { .. } => "ImageNotBuilt",
             Self::ImageFailed { .. } => "ImageBuildFailed",
             Self::NotPinned { .. } => "ImageNotPinned",
             Self::Refused { .. } => "ChangeRefused",
@@ -160,6 +167,9 @@ impl fmt::Display for WaitReason {
             Self::NotMet => f.write_str("waiting for the agent's first report"),
             Self::Image { os_config, config } => {
                 write!(f, "waiting for MachineOSConfig {os_config} to have an image for {config}")
+            }
+            Self::ImageFor { os_config, architecture } => {
+                write!(f, "waiting for MachineOSConfig {os_config} to have an image for {architecture}")
             }
             Self::ImageFailed { object, message } => write!(f, "no image: {object}: {message}"),
             Self::NotPinned { config, image } => write!(

@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 use crate::layout::{self, LayoutError};
 
-/// Writes it as an OCI image layout (image-layout.md of the OCI image specification 1.0) for linux on amd64. `labels` is
-/// an object from name to text, or null.
-pub fn write(directory: &Utf8Path, labels: &Value) -> Result<(), LayoutError> {
+/// Writes it as an OCI image layout (image-layout.md of the OCI image specification 1.0) for linux on an architecture, as
+/// Kubernetes names it. `labels` is an object from name to text, or null.
+pub fn write(directory: &Utf8Path, architecture: &str, labels: &Value) -> Result<(), LayoutError> {
     let config = json!({
-        "architecture": "amd64", "os": "linux", "config": {"Labels": labels},
+        "architecture": architecture, "os": "linux", "config": {"Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": []},
         "history": [{"created_by": "a test", "empty_layer": true}],
     });

@@ -113,7 +113,7 @@ pub fn build(
         extensions_image: base::extensions_image(Some(os_config), &machine_config.spec, None),
         ask_again: None,
         presences: BTreeMap::new(),
-        architecture: architecture(),
+        architectures: [architecture().to_owned()].into(),
         credentials: Credentials { push: Material::usable("", b""), pull: None, nodes: None, authorities: None },
         builds: Vec::new(),
         images_in_use: BTreeSet::new(),
@@ -166,7 +166,8 @@ fn resolve(image: &str, access: &Access) -> Result<String, String> {
     let _chosen = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| words(&error))?;
     let found = runtime.block_on(async {
-        Registry::new(access.authorities.as_deref(), architecture())?.resolve(image, &access.credentials).await
+        let own = [architecture().to_owned()].into();
+        Registry::new(access.authorities.as_deref())?.resolve(image, &own, &access.credentials).await
     });
     found.map(|found| found.reference).map_err(|error| words(&error))
 }

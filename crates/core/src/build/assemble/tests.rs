@@ -65,6 +65,7 @@ fn an_image_says_where_it_comes_from_in_its_last_instruction() {
         build: "worker-a-0123456789abcdef0123456789abcdef".to_owned(),
         rendered: "rendered-worker-a-31fc".to_owned(),
         base: BASE.to_owned(),
+        architecture: "amd64".to_owned(),
         target: String::new(),
         pull_secret: String::new(),
         push_secret: String::new(),

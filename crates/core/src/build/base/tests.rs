@@ -65,7 +65,8 @@ fn nodes_with_different_images_say_nothing() {
 fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBuild {
     let mut build = MachineOSBuild::new(&format!("a-{second}"), MachineOSBuildSpec::default());
     build.metadata.creation_timestamp = Some(Time(Timestamp::from_second(second).unwrap()));
-    let annotations = [(ASKED_ANNOTATION, asked), (RESOLVED_ANNOTATION, resolved)];
+    let annotations =
+        [(ASKED_ANNOTATION, asked), (RESOLVED_ANNOTATION, resolved), (names::ARCHITECTURES_ANNOTATION, "amd64,arm64")];
     build.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     let mut status = MachineOSBuildStatus::default();
     let now = Timestamp::UNIX_EPOCH;
@@ -76,7 +77,9 @@ fn build(second: i64, asked: &str, resolved: &str, failed: bool) -> MachineOSBui
 
 fn noted(asked: &str, resolved: &str) -> MachineOSConfig {
     let mut config = MachineOSConfig::new("a", Default::default());
-    config.metadata.annotations = build(0, asked, resolved, false).metadata.annotations;
+    let mut annotations = build(0, asked, resolved, false).metadata.annotations.unwrap();
+    annotations.insert(LOOKED_UP_ANNOTATION.to_owned(), "amd64".to_owned());
+    config.metadata.annotations = Some(annotations);
     config
 }
 
@@ -92,14 +95,27 @@ fn a_tag_is_remembered(
     #[case] expected: Option<&str>,
 ) {
     let found = |image: &str| Found { image: image.to_owned(), fault: None };
-    assert_eq!(remembered(config.as_ref(), builds, "t:1"), expected.map(found));
+    assert_eq!(remembered(config.as_ref(), builds, "t:1", &["amd64".to_owned()].into()), expected.map(found));
+}
+
+#[rstest]
+#[case::for_the_same_ones(&["amd64", "arm64"], Some(B))]
+#[case::for_fewer(&["arm64"], Some(B))]
+#[case::not_for_another_one(&["amd64", "s390x"], None)]
+fn an_image_is_remembered_for_the_architectures_that_it_was_looked_up_for(
+    #[case] architectures: &[&str],
+    #[case] expected: Option<&str>,
+) {
+    let architectures = architectures.iter().map(|each| (*each).to_owned()).collect();
+    let found = remembered(None, [&build(1, "t:1", B, false)], "t:1", &architectures);
+    assert_eq!(found.as_ref().map(|found| found.image.as_str()), expected);
 }
 
 #[test]
 fn a_fault_is_remembered_with_the_image() {
     let mut build = build(1, "t:1", A, false);
     build.metadata.annotations.as_mut().unwrap().insert(FAULT_ANNOTATION.to_owned(), "no label".to_owned());
-    assert_eq!(remembered(None, [&build], "t:1").unwrap().fault.as_deref(), Some("no label"));
+    assert_eq!(remembered(None, [&build], "t:1", &BTreeSet::new()).unwrap().fault.as_deref(), Some("no label"));
 }
 
 fn pool(name: &str) -> MachineConfigPool {

@@ -86,7 +86,7 @@ fn only_arguments_that_are_declared_count() {
     let given = r#"{"buildArgs": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}"#;
     let policy: BuildPolicy = serde_json::from_str(given).unwrap();
     let file = crate::build::containerfile::parse("FROM configs\nARG B\n").unwrap().unwrap();
-    let extras = Extras::of(&policy, &Provided::default(), "worker").settled(true, Some(&file));
+    let extras = Extras::of(&policy, &Provided::default(), "worker").settled(true, &[&file]);
     assert_eq!(extras.arguments, [("B".to_owned(), "2".to_owned())].into());
 }
 

@@ -59,13 +59,16 @@ fn parsed(world: &World) -> Option<Containerfile> {
     world.text.as_deref().and_then(|text| containerfile::parse(text).unwrap())
 }
 
-fn inputs<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Inputs<'a> {
+fn text<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Text<'a> {
+    Text { architecture: "amd64", containerfile: world.text.as_deref(), parsed }
+}
+
+fn inputs<'a>(world: &'a World, texts: &'a [Text<'a>]) -> Inputs<'a> {
     Inputs {
         machine_os_config: world.config,
         base: world.base,
         push_spec: world.push,
-        containerfile: world.text.as_deref(),
-        parsed,
+        texts,
         spec: &world.spec,
         desired: &world.desired,
         extras: &world.extras,
@@ -74,13 +77,32 @@ fn inputs<'a>(world: &'a World, parsed: Option<&'a Containerfile>) -> Inputs<'a>
 }
 
 fn name(world: &World) -> String {
-    build_name(&inputs(world, parsed(world).as_ref()))
+    build_name(&inputs(world, &[text(world, parsed(world).as_ref())]))
 }
 
 /// Why the second one gets another image than the first one, in words.
 fn reasons(old: &World, new: &World) -> Vec<String> {
     let (before, after) = (parsed(old), parsed(new));
-    why(&inputs(old, before.as_ref()), &inputs(new, after.as_ref())).iter().map(ToString::to_string).collect()
+    let (before, after) = ([text(old, before.as_ref())], [text(new, after.as_ref())]);
+    why(&inputs(old, &before), &inputs(new, &after)).iter().map(ToString::to_string).collect()
+}
+
+/// The same, by what is noted on the build of the first one.
+fn recorded(old: &World, new: &World) -> Vec<String> {
+    let record = |world: &World| record(&inputs(world, &[text(world, parsed(world).as_ref())]));
+    since(&record(old), &record(new)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_record_of_very_many_paths_says_less_and_fits() {
+    let mut many = world();
+    many.desired.files = (0..5000).map(|number| file(&format!("/usr/share/{number}"))).collect();
+    let record = record(&inputs(&many, &[text(&many, parsed(&many).as_ref())]));
+    assert!(record.len() < 2000, "{}", record.len());
+    let mut other = many.clone();
+    other.base = "registry.example.com/os/base@sha256:bb";
+    assert_eq!(recorded(&many, &other), ["the base image differs"]);
+    assert_eq!(since("{", &record), []);
 }
 
 #[test]
@@ -109,6 +131,7 @@ fn no_new_image_for(#[case] change: fn(&mut World)) {
     change(&mut changed);
     assert_eq!(name(&changed), name(&world()));
     assert_eq!(reasons(&world(), &changed), Vec::<String>::new());
+    assert_eq!(recorded(&world(), &changed), Vec::<String>::new());
 }
 
 #[rstest]
@@ -119,22 +142,23 @@ fn no_new_image_for(#[case] change: fn(&mut World)) {
 #[case::no_containerfile(|world: &mut World| world.text = None, "the Containerfile differs")]
 #[case::extensions(|world: &mut World| world.spec.extensions = vec!["usbguard".to_owned()], "the extensions differ")]
 #[case::a_kernel_type(|world: &mut World| world.spec.kernel_type = Some("realtime".to_owned()), "the kernel type differs")]
-#[case::a_package_source(|world: &mut World| world.desired.files.push(file("/etc/apt/sources.list.d/a.list")), "the build can see /etc/apt/sources.list.d/a.list, which differs")]
-#[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")), "the build can see /etc/pki/ca-trust/source/anchors/a.crt, which differs")]
-#[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")), "the build can see /usr/share/a, which differs")]
-#[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")), "the build can see /etc/issue.d/a.issue, which differs")]
+#[case::a_package_source(|world: &mut World| world.desired.files.push(file("/etc/apt/sources.list.d/a.list")), "/etc/apt/sources.list.d/a.list differs, and is read by package managers or what they start")]
+#[case::an_authority(|world: &mut World| world.desired.files.push(file("/etc/pki/ca-trust/source/anchors/a.crt")), "/etc/pki/ca-trust/source/anchors/a.crt differs, and is read by package managers or what they start")]
+#[case::a_file_in_usr(|world: &mut World| world.desired.files.push(file("/usr/share/a")), "/usr/share/a differs, and is part of the image")]
+#[case::a_file_below_a_literal_path(|world: &mut World| world.desired.files.push(file("/etc/issue.d/a.issue")), "/etc/issue.d/a.issue differs, and the Containerfile names it")]
 #[case::a_file_beside_the_containerfile(|world: &mut World| world.extras.source = Some(source(&[("Containerfile", "1"), ("a.conf", "2")])), "the file a.conf beside the Containerfile differs")]
 #[case::a_build_argument(|world: &mut World| { world.extras.arguments.insert("A".to_owned(), "1".to_owned()); }, "the build argument A differs")]
 #[case::an_image_with_extensions(|world: &mut World| world.packages.image = Some("a@sha256:1".to_owned()), "the image with the extensions differs")]
 #[case::another_image(|world: &mut World| { world.extras.images.insert("a".to_owned(), "b".to_owned()); }, "the image that is called a differs")]
 #[case::a_repository_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Repositories, Some(&[("a.repo", "1")]))), "/etc/yum.repos.d/a.repo is read by the package manager, and its ConfigMap or Secret differs")]
 #[case::a_key_for_all_builds(|world: &mut World| world.extras.mounts.push(mount(Place::Keys, Some(&[("a", "1")]))), "/etc/pki/rpm-gpg/a is read by the package manager, and its ConfigMap or Secret differs")]
-#[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")), "the build can see the unit mine.timer, which differs")]
+#[case::a_unit_that_the_text_names(|world: &mut World| world.desired.units.push(unit("mine.timer")), "the unit mine.timer differs, and the Containerfile names it")]
 fn a_new_image_for(#[case] change: fn(&mut World), #[case] reason: &str) {
     let mut changed = world();
     change(&mut changed);
     assert_ne!(name(&changed), name(&world()));
     assert_eq!(reasons(&world(), &changed), [reason]);
+    assert_eq!(recorded(&world(), &changed), [reason]);
 }
 
 #[rstest]
@@ -148,6 +172,30 @@ fn everything_about_a_file_that_counts_counts(#[case] change: fn(&mut DesiredFil
     let mut other = one.clone();
     change(other.desired.files.last_mut().unwrap());
     assert_ne!(name(&one), name(&other));
+}
+
+/// The name of the build of a world for nodes with these architectures and Containerfiles.
+fn name_for(texts: &[(&str, Option<&str>)]) -> String {
+    let text = |(architecture, containerfile)| Text { architecture, containerfile, parsed: None };
+    build_name(&inputs(&world(), &texts.iter().copied().map(text).collect::<Vec<_>>()))
+}
+
+#[test]
+fn architectures_and_the_text_for_each_count() {
+    let names = [
+        name_for(&[("amd64", Some("a"))]),
+        name_for(&[("arm64", Some("a"))]),
+        name_for(&[("amd64", Some("a")), ("arm64", Some("a"))]),
+        name_for(&[("amd64", Some("a")), ("arm64", Some("b"))]),
+        name_for(&[("amd64", Some("b")), ("arm64", Some("a"))]),
+        name_for(&[("amd64", Some("a")), ("arm64", None)]),
+    ];
+    let different: BTreeSet<_> = names.iter().collect();
+    assert_eq!(different.len(), names.len(), "{names:?}");
+    let [before, after] =
+        ["amd64", "arm64"].map(|architecture| [Text { architecture, containerfile: None, parsed: None }]);
+    let world = world();
+    assert_eq!(why(&inputs(&world, &before), &inputs(&world, &after)), [Reason::Architectures]);
 }
 
 #[test]
@@ -168,15 +216,16 @@ fn a_repository_has_neither_tag_nor_digest(#[case] image: &str, #[case] expected
 }
 
 #[rstest]
-#[case::for_all("arm64", &[(ContainerfileArch::NoArch, "a")], Some("a"))]
-#[case::its_own_first("arm64", &[(ContainerfileArch::NoArch, "a"), (ContainerfileArch::Arm64, "b")], Some("b"))]
-#[case::only_of_others("arm64", &[(ContainerfileArch::Amd64, "a")], None)]
-#[case::of_an_unknown_architecture("riscv64", &[(ContainerfileArch::NoArch, "a")], Some("a"))]
-#[case::blank("amd64", &[(ContainerfileArch::NoArch, " \n")], None)]
+#[case::for_all("arm64", &[(ContainerfileArch::NoArch, "a")], Ok(Some("a")))]
+#[case::its_own_first("arm64", &[(ContainerfileArch::NoArch, "a"), (ContainerfileArch::Arm64, "b")], Ok(Some("b")))]
+#[case::only_of_others("arm64", &[(ContainerfileArch::Amd64, "a")], Err(NoContainerfile { architecture: "arm64".to_owned() }))]
+#[case::of_none("arm64", &[], Ok(None))]
+#[case::of_an_unknown_architecture("riscv64", &[(ContainerfileArch::NoArch, "a")], Ok(Some("a")))]
+#[case::blank("amd64", &[(ContainerfileArch::NoArch, " \n")], Ok(None))]
 fn the_containerfile_is_chosen_by_architecture(
     #[case] architecture: &str,
     #[case] entries: &[(ContainerfileArch, &str)],
-    #[case] expected: Option<&str>,
+    #[case] expected: Result<Option<&str>, NoContainerfile>,
 ) {
     let entries: Vec<_> = entries
         .iter()
@@ -199,8 +248,8 @@ fn every_reason_for_a_new_image_is_named_once() {
         [
             "the base image differs",
             "the extensions differ",
-            "the build can see /etc/apt/a, which differs",
-            "the build can see /etc/ssl/a, which differs",
+            "/etc/apt/a differs, and is read by package managers or what they start",
+            "/etc/ssl/a differs, and is read by package managers or what they start",
         ]
     );
 }

@@ -6,8 +6,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::{Inputs, Matters, describe_what};
+use super::{Inputs, Matters, SENSITIVE, describe_what, hex, is_below};
+use crate::render::canonical_json;
+
+/// Bytes of a digest in a record, two digits each.
+const RECORD_BYTES: usize = 8;
+/// Longest record that names every path, in bytes: all annotations of an object together may have 256 KiB.
+const MAX_RECORD: usize = 64 << 10;
 
 /// One thing that makes a new image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -19,6 +26,8 @@ pub enum Reason {
     Base,
     /// The text of the Containerfile differs.
     Containerfile,
+    /// The image is for nodes of other architectures.
+    Architectures,
     /// This file beside the Containerfile differs.
     Beside(String),
     /// This build argument has another value.
@@ -49,6 +58,7 @@ impl fmt::Display for Reason {
             Self::First => f.write_str("the pool gets images of its own"),
             Self::Base => f.write_str("the base image differs"),
             Self::Containerfile => f.write_str("the Containerfile differs"),
+            Self::Architectures => f.write_str("the nodes have other architectures"),
             Self::Beside(name) => write!(f, "the file {name} beside the Containerfile differs"),
             Self::Argument(name) => write!(f, "the build argument {name} differs"),
             Self::Image(name) => write!(f, "the image that is called {name} differs"),
@@ -57,8 +67,12 @@ impl fmt::Display for Reason {
             Self::Extensions => f.write_str("the extensions differ"),
             Self::ExtensionsImage => f.write_str("the image with the extensions differs"),
             Self::KernelType => f.write_str("the kernel type differs"),
-            Self::Path(path) => write!(f, "the build can see {path}, which differs"),
-            Self::Unit(name) => write!(f, "the build can see the unit {name}, which differs"),
+            Self::Path(path) if is_below(path, "/usr") => write!(f, "{path} differs, and is part of the image"),
+            Self::Path(path) if SENSITIVE.iter().any(|place| is_below(path, place)) => {
+                write!(f, "{path} differs, and is read by package managers or what they start")
+            }
+            Self::Path(path) => write!(f, "{path} differs, and the Containerfile names it"),
+            Self::Unit(name) => write!(f, "the unit {name} differs, and the Containerfile names it"),
             Self::Mounted(path) => {
                 write!(f, "{path} is read by the package manager, and its ConfigMap or Secret differs")
             }
@@ -71,11 +85,47 @@ impl fmt::Display for Reason {
 ///
 /// What the build can see is asked of the new Containerfile.
 pub fn why(old: &Inputs<'_>, new: &Inputs<'_>) -> Vec<Reason> {
-    let matters = Matters::of(new.parsed);
-    let (old, new) = (describe_what(old, &matters), describe_what(new, &matters));
+    let matters = Matters::of(new.texts);
+    between(&describe_what(old, &matters), &describe_what(new, &matters))
+}
+
+/// What an image is made from, short enough for an annotation of its build: digests instead of contents.
+pub fn record(inputs: &Inputs<'_>) -> String {
+    let described = describe_what(inputs, &Matters::of(inputs.texts));
+    let all = shortened(&described, true).to_string();
+    if all.len() <= MAX_RECORD { all } else { shortened(&described, false).to_string() }
+}
+
+/// Why an image is another one than an earlier one, by their records; empty where the earlier one cannot be read, or says too
+/// little to tell.
+pub fn since(old: &str, new: &str) -> Vec<Reason> {
+    let (Ok(old), Ok(new)) = (serde_json::from_str(old), serde_json::from_str(new)) else { return Vec::new() };
+    between(&old, &new)
+}
+
+/// The same with digests for everything but names; of lists, one digest for all if `by_name` is not wanted.
+fn shortened(described: &Value, by_name: bool) -> Value {
+    let short = |value: &Value| {
+        let digest = Sha256::digest(canonical_json(value));
+        Value::from(hex(digest.get(..RECORD_BYTES).unwrap_or(&digest)))
+    };
+    let entry = |entry: &Value| match &entry[0] {
+        Value::String(name) if entry.is_array() => serde_json::json!([name, short(entry)]),
+        _ => short(entry),
+    };
+    let fields = described.as_object().into_iter().flatten();
+    let fields = fields.map(|(key, value)| match value {
+        Value::Array(entries) if by_name => (key.clone(), entries.iter().map(entry).collect()),
+        value => (key.clone(), short(value)),
+    });
+    Value::Object(fields.collect())
+}
+
+fn between(old: &Value, new: &Value) -> Vec<Reason> {
     let whole = [
         ("base", Reason::Base),
         ("containerfile", Reason::Containerfile),
+        ("architectures", Reason::Architectures),
         ("repository", Reason::Repository),
         ("machineOSConfig", Reason::MachineOsConfig),
         ("extensions", Reason::Extensions),

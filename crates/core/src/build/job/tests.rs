@@ -20,12 +20,17 @@ fn build() -> MachineOSBuild {
     build
 }
 
+fn part(build: &MachineOSBuild) -> Part {
+    Part::of(build).remove(0)
+}
+
 fn spec() -> Spec {
     Spec {
         build: BUILD.to_owned(),
         rendered: "rendered-worker-automount-31fc".to_owned(),
         base: "registry.example.com/os/base@sha256:aa".to_owned(),
         target: format!("registry.example.com/os/image:{BUILD}"),
+        architecture: "amd64".to_owned(),
         containerfile: Some("FROM configs\n".to_owned()),
         pull_secret: "pull".to_owned(),
         push_secret: "push".to_owned(),
@@ -61,9 +66,8 @@ fn settings() -> Settings {
 /// The Job of a build with this policy, the builds before it having run on `node-1`.
 fn job_with(policy: &BuildPolicy) -> Job {
     let (build, spec, settings) = (build(), spec(), settings());
-    let (pool, architecture) = ("worker-automount", "amd64");
-    let warm = Some("node-1");
-    job(&Parts { build: &build, spec: &spec, pool, architecture, policy, warm, settings: &settings })
+    let (pool, part, warm) = ("worker-automount", &part(&build), Some("node-1"));
+    job(&Parts { build: &build, spec: &spec, pool, part, policy, warm, settings: &settings })
 }
 
 fn pod_with(policy: &BuildPolicy) -> PodSpec {
@@ -73,9 +77,8 @@ fn pod_with(policy: &BuildPolicy) -> PodSpec {
 #[test]
 fn the_objects_of_a_build() {
     let (build, spec, settings, policy) = (build(), spec(), settings(), BuildPolicy::default());
-    let (pool, architecture) = ("worker-automount", "amd64");
-    let parts =
-        Parts { build: &build, spec: &spec, pool, architecture, policy: &policy, warm: None, settings: &settings };
+    let (pool, part) = ("worker-automount", &part(&build));
+    let parts = Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings };
     insta::assert_json_snapshot!("job", job(&parts));
     insta::assert_json_snapshot!("config-map", config_map(&parts, vec![1, 2, 3]).unwrap());
 }
@@ -105,9 +108,8 @@ fn the_job_mounts_what_is_given() {
     .unwrap();
     let spec = Spec { extras: Extras::of(&policy, &provided, "worker-automount"), ..spec() };
     let (build, settings) = (build(), settings());
-    let (pool, architecture) = ("worker-automount", "amd64");
-    let parts =
-        Parts { build: &build, spec: &spec, pool, architecture, policy: &policy, warm: None, settings: &settings };
+    let (pool, part) = ("worker-automount", &part(&build));
+    let parts = Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings };
     insta::assert_json_snapshot!("job-with-extras", job(&parts));
     let Some(Entitlement::Copied(name, contents)) = provided.entitlements.choose(pool) else { panic!("{provided:?}") };
     insta::assert_json_snapshot!("entitlement", entitlement(&parts, name, contents).0);
@@ -145,22 +147,6 @@ fn the_pod_is_not_privileged_and_holds_no_token() {
     let of_the_node: Vec<&str> =
         volumes.iter().filter_map(|volume| Some(volume.host_path.as_ref()?.path.as_str())).collect();
     assert_eq!(of_the_node, ["/var/lib/onlay/build-cache"]);
-}
-
-#[rstest]
-#[case::as_the_seeds_show(BUILD, "build-worker-automount-5d5651f25efcbf89dd1d2874ad05c8c1")]
-#[case::shortened(
-    "a-pool-with-a-name-that-is-too-long-5d5651f25efcbf89dd1d2874ad05c8c1",
-    "build-a-pool-with-a-name-that-5d5651f25efcbf89dd1d2874ad05c8c1"
-)]
-#[case::shortened_at_a_dash(
-    "pool-with-a-long-name-xx-is-too-long-5d5651f25efcbf89dd1d2874ad05c8c1",
-    "build-pool-with-a-long-name-xx-5d5651f25efcbf89dd1d2874ad05c8c1"
-)]
-fn a_job_has_the_name_of_its_build(#[case] build: &str, #[case] expected: &str) {
-    let name = job_name(build);
-    assert!(name.len() <= 63, "{name}");
-    assert_eq!(name, expected);
 }
 
 #[rstest]

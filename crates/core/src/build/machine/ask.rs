@@ -9,10 +9,16 @@ use super::rebuilt;
 use super::start::{pack, push_spec};
 use super::target::{Obstacle, Target};
 use crate::build::cache;
+use crate::build::part::ARCHITECTURE;
 use crate::build::spec::Spec;
 
-/// What the builder of a target is asked to do.
-pub(super) fn of(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp) -> Result<Spec, Obstacle> {
+/// What the builder of the image of a target is asked to do that is for an architecture, and is pushed to a place.
+pub(super) fn of(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    (architecture, place): (&str, String),
+    now: Timestamp,
+) -> Result<Spec, Obstacle> {
     let config = &observed.config.spec;
     let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
     let cache_limit = cache::limit(&policy).map_err(|why| {
@@ -20,12 +26,14 @@ pub(super) fn of(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp) -
         Obstacle::new(ConditionStatus::False, "PolicyUnusable", message)
     })?;
     let push_secret = &config.rendered_image_push_secret;
+    let own = target.containerfiles.get(architecture).copied().flatten();
     Ok(Spec {
         build: target.name.clone(),
         rendered: target.rendered.to_owned(),
         base: target.base.to_owned(),
-        target: push_spec(observed, target),
-        containerfile: target.containerfile.filter(|_| target.extras.source.is_none()).map(str::to_owned),
+        target: place,
+        architecture: architecture.to_owned(),
+        containerfile: own.filter(|_| target.extras.source.is_none()).map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
         rebuilt: rebuilt(observed, now),
@@ -35,7 +43,7 @@ pub(super) fn of(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp) -
     })
 }
 
-/// The same where no cluster is: what a builder is asked to do, and the configuration, packed. An error says what is missing.
+/// The same where no cluster is, for the first of the architectures: what a builder is asked to do, and the configuration, packed. An error says what is missing.
 pub fn offline(observed: &Observed<'_>, now: Timestamp) -> Result<(Spec, Vec<u8>), String> {
     let target = Target::of(observed).map_err(|obstacle| obstacle.message.into_owned())?;
     if let Some(failure) = target.refusal {
@@ -44,7 +52,9 @@ pub fn offline(observed: &Observed<'_>, now: Timestamp) -> Result<(Spec, Vec<u8>
     if let Some(obstacle) = target.unmet {
         return Err(obstacle.message.into_owned());
     }
-    let spec = of(observed, &target, now).map_err(|obstacle| obstacle.message.into_owned())?;
+    let architecture = target.containerfiles.keys().next().map_or(ARCHITECTURE, String::as_str);
+    let place = push_spec(observed, &target);
+    let spec = of(observed, &target, (architecture, place), now).map_err(|obstacle| obstacle.message.into_owned())?;
     Ok((spec, packed(target.spec)?))
 }
 

@@ -1,6 +1,6 @@
 //! What a MachineOSConfig says of its base image: what it stands for, since when nobody can say, and that its tag moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use onlay_api::conditions::{self, Condition, ConditionStatus, OSConfigConditionType};
@@ -9,7 +9,8 @@ use super::decision::{Decision, Object};
 use super::observed::{Base, Observed, Standing};
 use super::target::Target;
 use crate::build::base::watch::{Found, Moved};
-use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION, remembered};
+use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, LOOKED_UP_ANNOTATION, RESOLVED_ANNOTATION, remembered};
+use crate::build::part;
 
 /// The type of the condition.
 pub(super) const TYPE: OSConfigConditionType = OSConfigConditionType::BaseImageResolved;
@@ -53,15 +54,18 @@ pub(super) fn moved(observed: &Observed<'_>, target: &Target<'_>) -> Option<Stri
 }
 
 fn before(observed: &Observed<'_>, target: &Target<'_>) -> Option<Found> {
-    remembered(Some(observed.config), observed.builds.iter().map(|build| build.build), target.asked)
+    let builds = observed.builds.iter().map(|build| build.build);
+    remembered(Some(observed.config), builds, target.asked, &BTreeSet::new())
 }
 
 /// Notes what the base image of the target is, and tells what is new about it.
 pub(super) fn note(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
+    let architectures = part::write(&observed.architectures);
     let wanted = [
         (ASKED_ANNOTATION, Some(target.asked)),
         (RESOLVED_ANNOTATION, Some(target.base)),
         (FAULT_ANNOTATION, target.fault),
+        (LOOKED_UP_ANNOTATION, Some(architectures.as_str())),
     ];
     let have = |key: &str| observed.config.metadata.annotations.as_ref()?.get(key).map(String::as_str);
     let stale = wanted.into_iter().filter(|(key, value)| have(key) != *value);

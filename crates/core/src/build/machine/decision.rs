@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use onlay_api::machine_os_build::{MachineOSBuild, MachineOSBuildStatus};
 use onlay_api::machine_os_config::MachineOSConfigStatus;
 
+use super::join::Join;
 use super::measure::Measure;
 use crate::build::pull_secret::Hidden;
 
@@ -20,6 +21,8 @@ pub struct Decision {
     pub again: Option<Timestamp>,
     /// An image, by digest, whose registry is to be asked whether it still has it; the answer is a reason to look again.
     pub ask_for: Option<String>,
+    /// An image index that a registry is to be given; the answer is a reason to look again.
+    pub join: Option<Join>,
 }
 
 /// A write.

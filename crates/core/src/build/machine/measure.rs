@@ -1,11 +1,13 @@
 //! What is counted when a build has ended.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use onlay_api::conditions::BuildConditionType;
 
 use super::observed::{Build, Observed};
-use super::run::{newest_of, started};
+use super::run::{self, newest_of, started};
 use super::status::Turn;
 use crate::build::base::RESOLVED_ANNOTATION;
 
@@ -22,10 +24,12 @@ pub struct Measure {
     pub duration: SignedDuration,
     /// From the MachineOSBuild to the start of the first builder; none if none has started.
     pub queue: Option<SignedDuration>,
-    /// The pod whose log says more.
-    pub pod: Option<String>,
-    /// The base image and the image that was pushed, by digest.
-    pub images: Option<(String, String)>,
+    /// The pods whose logs say more.
+    pub pods: Vec<String>,
+    /// The base image, by digest; none if no image was pushed.
+    pub base: Option<String>,
+    /// The images that were pushed, by digest and by architecture.
+    pub images: BTreeMap<String, String>,
 }
 
 /// What is counted when a build comes into a state; none if that is not the end of it.
@@ -41,14 +45,17 @@ pub(super) fn of(observed: &Observed<'_>, build: &Build<'_>, turn: &Turn<'_>, no
     let since = |at: Timestamp| at.duration_since(created).max(SignedDuration::ZERO);
     let annotations = metadata.annotations.as_ref();
     let base = annotations.and_then(|annotations| annotations.get(RESOLVED_ANNOTATION));
+    let newest = build.parts.iter().filter_map(|part| newest_of(part.pods.iter().copied()));
+    let pushed = build.parts.iter().filter_map(|part| Some((part.part.architecture.clone(), run::pushed(part)?)));
     Some(Measure {
         pool: observed.config.spec.machine_config_pool.name.clone(),
         result,
         reason: turn.reason.to_owned(),
         duration: since(now),
-        queue: build.pods.iter().filter_map(|pod| started(pod)).min().map(since),
-        pod: newest_of(build.pods.iter().copied()).filter(|_| has_log(turn)).and_then(name),
-        images: base.cloned().zip(turn.image.clone()),
+        queue: build.parts.iter().flat_map(|part| &part.pods).filter_map(|pod| started(pod)).min().map(since),
+        pods: newest.filter(|_| has_log(turn)).filter_map(name).collect(),
+        base: base.filter(|_| turn.image.is_some()).cloned(),
+        images: if turn.image.is_some() { pushed.collect() } else { BTreeMap::new() },
     })
 }
 

@@ -6,7 +6,9 @@
 
 mod ask;
 mod base;
+mod course;
 mod decision;
+mod join;
 mod measure;
 mod observed;
 mod presence;
@@ -22,21 +24,21 @@ mod target;
 mod tests;
 
 use jiff::{SignedDuration, Timestamp};
-use onlay_api::conditions::BuildConditionType;
+use onlay_api::conditions::{BuildConditionType, ConditionType};
 use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 pub use ask::offline;
 pub use decision::{Action, Decision, Event, Object};
+pub use join::Join;
 pub use measure::Measure;
-pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, Standing};
+pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, PartOfBuild, Standing};
 pub use run::{newest_of, runs, word_is_lost};
 
-use super::job::job_name;
 use super::spec::Failure;
+use course::Course;
 use presence::Presence;
-use run::Run;
 use status::Turn;
 use target::Target;
 
@@ -98,12 +100,8 @@ fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
             continue;
         }
         if status::final_condition(other.build).is_none() {
-            let name = job_name(other.name());
-            if other.job.is_some() {
-                decision.act(Action::DeleteJob(name.clone()));
-            }
-            decision.act(Action::DeleteConfigMap(name));
-            come_into(observed, other, turn, now, decision);
+            delete_jobs(&other.parts, decision);
+            end(observed, other, turn, now, decision);
             let note = format!("{} is given up for {}", other.name(), target.name);
             decision.tell(Object::Config, "BuildInterrupted", note);
         }
@@ -135,6 +133,7 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
             serve::failed(observed, target, message, now, decision);
             decision.look_again(now + POLL);
         }
+        Some(_) if status::is_for_good(build.build) => serve::interrupted(observed, target, now, decision),
         Some(_) => again(observed, target, build, "it was given up before, and is wanted again", now, decision),
         None => advance(observed, target, build, now, decision),
     }
@@ -164,11 +163,9 @@ fn again(
     decision: &mut Decision,
 ) {
     let (name, uid) = (build.name().to_owned(), build.build.metadata.uid.clone().unwrap_or_default());
-    let ended = status::final_condition(build.build).map(status::name).unwrap_or_default();
-    if build.job.is_some() {
-        decision.act(Action::DeleteJob(job_name(&name)));
-    }
-    let note = format!("{name} ({ended}) is made anew: {why}");
+    let ended = status::final_condition(build.build).map_or_else(String::new, |ended| format!(" ({})", ended.as_str()));
+    delete_jobs(&build.parts, decision);
+    let note = format!("{name}{ended} is made anew: {why}");
     decision.act(Action::DeleteBuild { name, uid });
     decision.tell(Object::Config, "BuildRepeated", note);
     serve::building(observed, target, &format!("made anew: {why}"), now, decision);
@@ -188,41 +185,55 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
     if let Some(failure) = &target.refusal {
         return fail(observed, target, build, failure, now, decision);
     }
-    match run::of(build, now) {
-        Run::None => start::job(observed, target, build, now, decision),
-        Run::Leaving | Run::Ending => decision.look_again(now + SOON),
-        Run::Lost => {
-            decision.tell(Object::Config, "BuildRepeated", "what the build pushed is not known; its Job runs again");
-            decision.act(Action::DeleteJob(job_name(build.name())));
-            decision.look_again(now + SOON);
-        }
-        Run::Waiting(message) => {
-            let turn = Turn { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None };
-            going(observed, target, build, turn, now, decision);
-        }
-        Run::Building(message) => {
-            let turn = Turn { type_: BuildConditionType::Building, reason: "Building", message, image: None };
-            going(observed, target, build, turn, now, decision);
-        }
-        Run::Pushed(image) => {
-            let message = format!("pushed {image}");
-            let turn =
-                Turn { type_: BuildConditionType::Succeeded, reason: "Ready", message, image: Some(image.clone()) };
-            end(observed, build, turn, now, decision);
-            decision.tell(Object::Config, "BuildSucceeded", format!("{} is {image}", build.name()));
-            serve::image(observed, target, &image, now, decision);
-        }
-        Run::Failed(mut failure) => {
+    match course::of(build, now) {
+        Course::Start(parts) => start::jobs(observed, target, build, &parts, now, decision),
+        Course::Ending => decision.look_again(now + SOON),
+        Course::Lost => again(observed, target, build, "what its Job has pushed is not known", now, decision),
+        Course::Deleted => deleted(observed, target, build, now, decision),
+        Course::Waiting(message) => going(observed, target, build, Turn::prepared(message), now, decision),
+        Course::Building(message) => going(observed, target, build, Turn::building(message), now, decision),
+        Course::Pushed(images) => join::pushed(observed, target, build, &images, now, decision),
+        Course::Failed(part, mut failure) => {
             if !failure.cause.is_definitive() {
                 failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
             }
-            if let Some(pod) = newest_of(build.pods.iter().copied()).and_then(|pod| pod.metadata.name.as_deref()) {
+            if let Some(pod) = newest_of(part.pods.iter().copied()).and_then(|pod| pod.metadata.name.as_deref()) {
                 let namespace = &observed.settings.namespace;
                 failure.message.push_str(&format!("; the whole log: kubectl logs -n {namespace} {pod}"));
             }
+            if let [_, _, ..] = build.parts.as_slice() {
+                failure.message = format!("for {}: {}", part.part.architecture, failure.message);
+            }
+            let others = build.parts.iter().filter(|other| other.part != part.part);
+            delete_jobs(others, decision);
             fail(observed, target, build, &failure, now, decision);
         }
     }
+}
+
+/// Gives up a build, since a person has deleted its Job.
+fn deleted(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
+    let name = observed.config.metadata.name.as_deref().unwrap_or_default();
+    let message = format!(
+        "its Job was deleted; to build once more: kubectl annotate machineosconfig {name} {}=",
+        names::REBUILD_ANNOTATION
+    );
+    let turn = Turn {
+        type_: BuildConditionType::Interrupted,
+        reason: status::JOB_DELETED,
+        message: message.clone(),
+        image: None,
+    };
+    delete_jobs(&build.parts, decision);
+    end(observed, build, turn, now, decision);
+    decision.warn(Object::Config, "BuildInterrupted", format!("{}: {message}", build.name()));
+    serve::interrupted(observed, target, now, decision);
+}
+
+/// Deletes the Jobs of parts of a build, as far as there are some.
+fn delete_jobs<'b, 'a: 'b>(parts: impl IntoIterator<Item = &'b PartOfBuild<'a>>, decision: &mut Decision) {
+    let with_job = parts.into_iter().filter(|part| part.job.is_some());
+    with_job.for_each(|part| decision.act(Action::DeleteJob(part.part.job.clone())));
 }
 
 fn going(
@@ -274,6 +285,6 @@ fn fail(
 
 /// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.
 fn end(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
-    decision.act(Action::DeleteConfigMap(job_name(build.name())));
+    build.parts.iter().for_each(|part| decision.act(Action::DeleteConfigMap(part.part.job.clone())));
     come_into(observed, build, turn, now, decision);
 }

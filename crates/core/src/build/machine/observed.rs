@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::build::Settings;
 use crate::build::base::watch::Answer;
 use crate::build::extras::Provided;
+use crate::build::part::Part;
 use crate::build::pull_secret::RegistryEntry;
 
 /// What is known when the next step of a MachineOSConfig is decided.
@@ -34,8 +35,8 @@ pub struct Observed<'a> {
     pub ask_again: Option<Timestamp>,
     /// What registries last said of the images that were built, by digest: whether they have them.
     pub presences: BTreeMap<String, Answer<bool>>,
-    /// Architecture of the pool's nodes, as Kubernetes names it.
-    pub architecture: &'a str,
+    /// Architectures of the pool's nodes, as Kubernetes names them; not none.
+    pub architectures: BTreeSet<String>,
     /// What the build needs to talk to registries.
     pub credentials: Credentials,
     /// Every build of the MachineOSConfig.
@@ -135,11 +136,22 @@ pub enum MaterialState {
 pub struct Build<'a> {
     /// The build.
     pub build: &'a MachineOSBuild,
+    /// Its parts, sorted by architecture.
+    pub parts: Vec<PartOfBuild<'a>>,
+    /// What the registry has answered to the index of the images of several parts: under which digest it has it.
+    pub joined: Option<Answer<String>>,
+}
+
+/// A part of a build, and what belongs to it.
+#[derive(Debug, Clone)]
+pub struct PartOfBuild<'a> {
+    /// The part.
+    pub part: Part,
     /// Its Job.
     pub job: Option<&'a Job>,
     /// The Job's pods.
     pub pods: Vec<&'a Pod>,
-    /// The image that the registry has for the build's tag, by digest; looked up only where the pod's word is lost.
+    /// The image that the registry has for the part's tag, by digest; looked up only where the pod's word is lost.
     pub pushed: Option<String>,
     /// How far the newest pod says that it is, if it runs.
     pub progress: Option<String>,

@@ -1,10 +1,11 @@
-//! How far a Job is.
+//! How far the Job of a part of a build is.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use onlay_api::machine_os_build::MachineOSBuild;
 
-use super::observed::Build;
+use super::observed::PartOfBuild;
 use crate::build::failure::MORE_OF_THE_MACHINE;
 use crate::build::job::{CONTAINER, RETRIES};
 use crate::build::spec::{Cause, Failure, Outcome};
@@ -33,43 +34,50 @@ pub(super) enum Run {
     Lost,
 }
 
-/// Reads how far the Job of a build is.
-pub(super) fn of(build: &Build<'_>, now: Timestamp) -> Run {
-    let Some(job) = build.job else { return Run::None };
+/// Reads how far the Job of a part of a build is.
+pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp) -> Run {
+    let Some(job) = part.job else { return Run::None };
     if job.metadata.deletion_timestamp.is_some() || !is_owned(job, build) {
         return Run::Leaving;
     }
     if let Some(ended) = condition(job, "Complete") {
-        return match (last_word(build), &build.pushed) {
-            (Some(Outcome::Pushed { image }), _) => Run::Pushed(image),
-            (_, Some(image)) => Run::Pushed(image.clone()),
-            _ if is_recent(ended, now) => Run::Ending,
-            _ => Run::Lost,
+        return match pushed(part) {
+            Some(image) => Run::Pushed(image),
+            None if is_recent(ended, now) => Run::Ending,
+            None => Run::Lost,
         };
     }
     if let Some(ended) = condition(job, "Failed") {
-        return match last_word(build) {
+        return match last_word(part) {
             Some(Outcome::Failed(failure)) => Run::Failed(failure),
             _ if is_recent(ended, now) => Run::Ending,
-            _ => Run::Failed(without_word(job, ended, build)),
+            _ => Run::Failed(without_word(job, ended, part)),
         };
     }
-    match newest(build) {
-        Some(pod) => of_pod(pod, build.progress.as_deref(), attempts(job, build)),
+    match newest(part) {
+        Some(pod) => of_pod(pod, part.progress.as_deref(), attempts(job, part)),
         None => Run::Waiting(
             "the Job has no pod yet; if that stays, `kubectl describe` says why it cannot make one".to_owned(),
         ),
     }
 }
 
-/// Whether the pod's word is missing, so that the registry should be asked what was pushed.
-pub fn word_is_lost(build: &Build<'_>) -> bool {
-    build.job.is_some_and(|job| condition(job, "Complete").is_some()) && last_word(build).is_none()
+/// The image that a part has pushed, by digest.
+pub(super) fn pushed(part: &PartOfBuild<'_>) -> Option<String> {
+    match last_word(part) {
+        Some(Outcome::Pushed { image }) => Some(image),
+        _ => part.pushed.clone(),
+    }
 }
 
-fn is_owned(job: &Job, build: &Build<'_>) -> bool {
+/// Whether the pod's word is missing, so that the registry should be asked what was pushed.
+pub fn word_is_lost(part: &PartOfBuild<'_>) -> bool {
+    part.job.is_some_and(|job| condition(job, "Complete").is_some()) && last_word(part).is_none()
+}
+
+fn is_owned(job: &Job, build: &MachineOSBuild) -> bool {
     let mut owners = job.metadata.owner_references.iter().flatten();
-    owners.any(|owner| Some(&owner.uid) == build.build.metadata.uid.as_ref())
+    owners.any(|owner| Some(&owner.uid) == build.metadata.uid.as_ref())
 }
 
 fn condition<'a>(job: &'a Job, type_: &str) -> Option<&'a JobCondition> {
@@ -81,8 +89,8 @@ fn is_recent(ended: &JobCondition, now: Timestamp) -> bool {
     ended.last_transition_time.as_ref().is_some_and(|at| now.duration_since(at.0) < GRACE)
 }
 
-fn newest<'a>(build: &Build<'a>) -> Option<&'a Pod> {
-    newest_of(build.pods.iter().copied())
+fn newest<'a>(part: &PartOfBuild<'a>) -> Option<&'a Pod> {
+    newest_of(part.pods.iter().copied())
 }
 
 /// The pod that was made last.
@@ -91,8 +99,8 @@ pub fn newest_of<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
 }
 
 /// What the newest pod that has ended left as its message.
-fn last_word(build: &Build<'_>) -> Option<Outcome> {
-    let mut ended: Vec<_> = build.pods.iter().filter_map(|pod| state(pod)?.terminated.as_ref()).collect();
+fn last_word(part: &PartOfBuild<'_>) -> Option<Outcome> {
+    let mut ended: Vec<_> = part.pods.iter().filter_map(|pod| state(pod)?.terminated.as_ref()).collect();
     ended.sort_by_key(|terminated| terminated.finished_at.clone());
     ended.iter().rev().find_map(|terminated| Outcome::from_message(terminated.message.as_deref()?))
 }
@@ -119,12 +127,12 @@ pub fn runs(pod: &Pod) -> bool {
 }
 
 /// What there is to say about earlier tries.
-fn attempts(job: &Job, build: &Build<'_>) -> String {
+fn attempts(job: &Job, part: &PartOfBuild<'_>) -> String {
     let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default();
     if failed == 0 {
         return String::new();
     }
-    let before = match last_word(build) {
+    let before = match last_word(part) {
         Some(Outcome::Failed(failure)) => format!("; the last one failed: {}", failure.describe()),
         _ => String::new(),
     };
@@ -159,10 +167,10 @@ fn obstacle(pod: &Pod) -> String {
 }
 
 /// The failure of a Job whose pod has left no word.
-fn without_word(job: &Job, ended: &JobCondition, build: &Build<'_>) -> Failure {
+fn without_word(job: &Job, ended: &JobCondition, part: &PartOfBuild<'_>) -> Failure {
     let reason = ended.reason.as_deref().unwrap_or("Failed");
     let said = ended.message.as_deref().unwrap_or_default();
-    let last = newest(build).and_then(state).and_then(|state| state.terminated.as_ref());
+    let last = newest(part).and_then(state).and_then(|state| state.terminated.as_ref());
     let needs_memory = last.is_some_and(|terminated| terminated.reason.as_deref() == Some("OOMKilled"));
     let code = last.map(|terminated| match &terminated.reason {
         Some(reason) => format!("; its last pod ended with exit code {} ({reason})", terminated.exit_code),

@@ -12,6 +12,7 @@ use super::base;
 use super::decision::{Action, Decision, Object};
 use super::observed::Observed;
 use super::target::{Obstacle, Target};
+use crate::build::part;
 use crate::build::pull_secret::{self, Hidden};
 
 /// What a MachineOSConfig is to say.
@@ -84,6 +85,15 @@ pub(super) fn failed(
     write(observed, words, now, decision);
 }
 
+/// A person has interrupted the build of the target.
+pub(super) fn interrupted(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
+    let message =
+        format!("{}: its Job was deleted; its condition Interrupted says how to build once more", target.name);
+    let ready = (ConditionStatus::False, "BuildInterrupted", message);
+    let words = Words { valid: usable(), ready: Some(ready), image: None, build: Some(&target.name) };
+    write(observed, words, now, decision);
+}
+
 /// The image of the target is there.
 ///
 /// The annotation that says which configuration it serves is written after the status: who finds the name there finds
@@ -99,7 +109,12 @@ pub(super) fn image(
     let ready = (ConditionStatus::True, "Built", format!("{image} serves {}", target.rendered));
     let words = Words { valid: usable(), ready: Some(ready), image: Some(image), build: Some(&target.name) };
     write(observed, words, now, decision);
-    let wanted = [(names::CURRENT_BUILD_ANNOTATION, target.name.as_str()), (names::SERVES_ANNOTATION, target.rendered)];
+    let architectures = part::write(&target.containerfiles.keys().cloned().collect());
+    let wanted = [
+        (names::CURRENT_BUILD_ANNOTATION, target.name.as_str()),
+        (names::SERVES_ANNOTATION, target.rendered),
+        (names::ARCHITECTURES_ANNOTATION, architectures.as_str()),
+    ];
     let annotations = observed.config.metadata.annotations.as_ref();
     let stale = wanted.into_iter().filter(|(key, value)| {
         annotations.and_then(|annotations| annotations.get(*key)).is_none_or(|have| have != value)

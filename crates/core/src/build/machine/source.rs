@@ -1,6 +1,8 @@
 //! Which text is the Containerfile of a build, the MachineOSConfig's or that of an object which the policy names; and which
 //! secrets it needs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use onlay_api::conditions::ConditionStatus;
 use onlay_api::layering_policy::{BuildPolicy, ContainerfileKey};
 
@@ -8,15 +10,35 @@ use super::observed::Observed;
 use super::target::Obstacle;
 use crate::build::containerfile::{Containerfile, NeededSecret, excerpt};
 use crate::build::extras::{Extras, Kind, RESERVED, SecretFile, named};
-use crate::build::inputs;
+use crate::build::inputs::{self, NoContainerfile};
 
-/// The text of the Containerfile; none if there is nothing in it.
-pub(super) fn text<'a>(observed: &'a Observed<'_>, policy: &BuildPolicy) -> Result<Option<&'a str>, Obstacle> {
+/// The text of the Containerfile for each architecture; none if there is nothing in it.
+pub(super) fn texts<'a>(
+    observed: &'a Observed<'_>,
+    policy: &BuildPolicy,
+    architectures: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Option<&'a str>>, Obstacle> {
+    let of_policy = of_policy(observed, policy)?;
+    let text = |architecture: &String| {
+        let own = || inputs::containerfile_for(&observed.config.spec.container_file, architecture);
+        Ok((architecture.clone(), of_policy.map_or_else(own, |text| Ok(Some(text)))?))
+    };
+    let missing = |error: NoContainerfile| {
+        let name = observed.config.metadata.name.as_deref().unwrap_or_default();
+        let message = format!("MachineOSConfig {name} {error}");
+        Obstacle::new(ConditionStatus::False, "ContainerfileMissing", message)
+    };
+    let texts = architectures.iter().map(text).collect::<Result<BTreeMap<_, _>, _>>().map_err(missing)?;
+    let written = |text: Option<&'a str>| text.filter(|text| !text.trim().is_empty());
+    Ok(texts.into_iter().map(|(architecture, text)| (architecture, written(text))).collect())
+}
+
+/// The text of the object that the policy names.
+fn of_policy<'a>(observed: &'a Observed<'_>, policy: &BuildPolicy) -> Result<Option<&'a str>, Obstacle> {
     let config = observed.config;
-    let own = inputs::containerfile_for(&config.spec.container_file, observed.architecture);
-    let Some((kind, key)) = named(policy) else { return Ok(own) };
+    let Some((kind, key)) = named(policy) else { return Ok(None) };
     let place = Place { observed, kind, key };
-    if own.is_some() {
+    if config.spec.container_file.iter().any(|file| !file.content.trim().is_empty()) {
         let name = config.metadata.name.as_deref().unwrap_or_default();
         let message = format!(
             "MachineOSConfig {name} has a Containerfile (spec.containerFile), and {} is another one; remove one of them",
@@ -24,15 +46,14 @@ pub(super) fn text<'a>(observed: &'a Observed<'_>, policy: &BuildPolicy) -> Resu
         );
         return Err(Obstacle::new(ConditionStatus::False, "TwoContainerfiles", message));
     }
-    let text = place.text().map_err(|why| {
+    place.text().map(Some).map_err(|why| {
         let message = format!("{} {why}", place.words());
         Obstacle::new(ConditionStatus::False, "ContainerfileUnusable", message)
-    })?;
-    Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    })
 }
 
 /// The first secret that is not there, or that the policy does not name.
-pub(super) fn unmet(observed: &Observed<'_>, extras: &Extras, file: Option<&Containerfile>) -> Option<Obstacle> {
+pub(super) fn unmet(observed: &Observed<'_>, extras: &Extras, files: &[&Containerfile]) -> Option<Obstacle> {
     let pool = &observed.config.spec.machine_config_pool.name;
     let namespace = &observed.settings.namespace;
     for SecretFile { id, name, key } in &extras.secrets {
@@ -48,7 +69,8 @@ pub(super) fn unmet(observed: &Observed<'_>, extras: &Extras, file: Option<&Cont
         return Some(Obstacle::new(ConditionStatus::False, "SecretMissing", format!("{secret} {why}")));
     }
     let is_named = |needed: &NeededSecret<'_>| extras.secrets.iter().any(|secret| secret.id == needed.id);
-    let NeededSecret { id, instruction } = file?.secrets().find(|needed| !is_named(needed))?;
+    let mut needed = files.iter().flat_map(|file| file.secrets());
+    let NeededSecret { id, instruction } = needed.find(|needed| !is_named(needed))?;
     let message = format!(
         "line {} of the Containerfile: `{}`: LayeringPolicy {pool} names no secret with the id {id}; add it to \
          spec.build.secrets, or write required=false",

@@ -7,24 +7,27 @@ use flate2::{Compression, GzBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use onlay_api::conditions::{self, BuildConditionType, ConditionStatus, OSConfigConditionType};
+use onlay_api::conditions::{self, ConditionStatus, OSConfigConditionType};
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::machine_os_build::{MachineOSBuild, MachineOSBuildSpec, OSConfigReference, RenderedConfigReference};
 use onlay_api::names;
 
 use super::decision::{Action, Decision, Object};
-use super::observed::{Build, Observed};
+use super::observed::{Build, Observed, PartOfBuild};
 use super::presence::{self, Presence};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
 use super::{CREDENTIALS_ANNOTATION, POLL, ask, base, newest_of, serve};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
 use crate::build::extras::Entitlement;
-use crate::build::inputs::repository;
+use crate::build::inputs::{self, repository};
 use crate::build::job::{self, Parts};
+use crate::build::part::{self, Part};
 use crate::build::pull_secret::Hidden;
-use crate::build::spec::{Cause, Failure, Spec};
+use crate::build::spec::{Cause, Failure};
 
+/// How many reasons for a build are told.
+const REASONS: usize = 5;
 /// Largest ConfigMap that is made, in bytes of contents; the API server takes one MiB with everything around it.
 const MAX_CONFIG_MAP: usize = 1_000_000;
 
@@ -43,7 +46,7 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
             return decision.look_again(now + POLL);
         }
     };
-    let why = base::moved(observed, target).or(lost.map(presence::lost));
+    let why = base::moved(observed, target).or(lost.map(presence::lost)).or_else(|| why(observed, target));
     decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials, why.clone()))));
     let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
     if observed.rebuild_is_due() {
@@ -54,6 +57,22 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
     let note = format!("{} builds {} on {}{why}", target.name, target.rendered, target.base);
     decision.tell(Object::Config, "BuildStarted", note);
     serve::building(observed, target, "the build begins", now, decision);
+}
+
+/// Why the target is another image than the one before, in words; none if there was none, or nobody knows.
+fn why(observed: &Observed<'_>, target: &Target<'_>) -> Option<String> {
+    if observed.rebuild_is_due() {
+        return Some("a person asked to build once more".to_owned());
+    }
+    let before = &observed.config.status.as_ref()?.machine_os_build.as_ref()?.name;
+    let before = observed.builds.iter().find(|build| build.name() == before)?;
+    let record = before.build.metadata.annotations.as_ref()?.get(names::INPUTS_ANNOTATION)?;
+    let reasons = inputs::since(record, &target.record);
+    let mut words: Vec<_> = reasons.iter().take(REASONS).map(ToString::to_string).collect();
+    if let more @ 1.. = reasons.len().saturating_sub(REASONS) {
+        words.push(format!("and {more} more"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// A digest of everything that the build talks to registries with, if all that it needs is there.
@@ -70,12 +89,13 @@ pub(super) fn rebuild_begins(now: Timestamp) -> BTreeMap<&'static str, Option<St
     BTreeMap::from([(names::REBUILD_ANNOTATION, None), (names::REBUILT_ANNOTATION, Some(now.to_string()))])
 }
 
-/// The node where the last build ran that made an image, as long as its pod is known.
-fn warm<'a>(observed: &Observed<'a>) -> Option<&'a str> {
+/// The node where the last build ran that made an image for an architecture, as long as its pod is known.
+fn warm<'a>(observed: &Observed<'a>, architecture: &str) -> Option<&'a str> {
     let made = observed.builds.iter().filter_map(|build| {
         let status = build.build.status.as_ref()?;
         status.digested_image_push_spec.as_ref()?;
-        let pod = newest_of(build.pods.iter().copied())?;
+        let part = build.parts.iter().find(|part| part.part.architecture == architecture)?;
+        let pod = newest_of(part.pods.iter().copied())?;
         Some((status.build_end, pod.spec.as_ref()?.node_name.as_deref()?))
     });
     made.max_by_key(|(ended, _)| *ended).map(|(_, node)| node)
@@ -106,6 +126,8 @@ fn object(observed: &Observed<'_>, target: &Target<'_>, credentials: String, why
         (FAULT_ANNOTATION, target.fault.map(str::to_owned)),
         (CREDENTIALS_ANNOTATION, Some(credentials)),
         (names::REASON_FOR_BUILD_ANNOTATION, why),
+        (names::INPUTS_ANNOTATION, Some(target.record.clone())),
+        (names::ARCHITECTURES_ANNOTATION, Some(part::write(&target.containerfiles.keys().cloned().collect()))),
     ];
     let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     let spec = MachineOSBuildSpec {
@@ -136,11 +158,12 @@ pub(super) fn push_spec(observed: &Observed<'_>, target: &Target<'_>) -> String 
     format!("{}:{}", repository(&observed.config.spec.rendered_image_push_spec), target.name)
 }
 
-/// Makes ConfigMap and Job of a build.
-pub(super) fn job(
+/// Makes ConfigMaps and Jobs of parts of a build.
+pub(super) fn jobs(
     observed: &Observed<'_>,
     target: &Target<'_>,
     build: &Build<'_>,
+    parts: &[&PartOfBuild<'_>],
     now: Timestamp,
     decision: &mut Decision,
 ) {
@@ -148,38 +171,57 @@ pub(super) fn job(
         serve::wait(observed, &obstacle, Some(target), now, decision);
         return decision.look_again(now + POLL);
     }
-    let asked = match ask::of(observed, target, now) {
-        Ok(asked) => asked,
-        Err(obstacle) => {
-            serve::wait(observed, &obstacle, Some(target), now, decision);
-            return decision.look_again(now + POLL);
+    let mut actions = Vec::new();
+    for part in parts {
+        match objects(observed, target, build, &part.part, now) {
+            Ok(objects) => actions.extend(objects),
+            Err(NotMade::Obstacle(obstacle)) => {
+                serve::wait(observed, &obstacle, Some(target), now, decision);
+                return decision.look_again(now + POLL);
+            }
+            Err(NotMade::Failure(failure)) => return super::fail(observed, target, build, &failure, now, decision),
         }
+    }
+    actions.into_iter().for_each(|action| decision.act(action));
+    let message = match build.parts.as_slice() {
+        [_] => "the Job is made, and its pod is awaited",
+        _ => "the Jobs are made, and their pods are awaited",
     };
-    let spec =
-        Spec { build: build.name().to_owned(), target: build.build.spec.rendered_image_push_spec.clone(), ..asked };
+    super::going(observed, target, build, Turn::prepared(message.to_owned()), now, decision);
+}
+
+/// Why the objects of a part of a build are not made.
+enum NotMade {
+    /// Something has to be there first.
+    Obstacle(Obstacle),
+    /// The build cannot be described.
+    Failure(Failure),
+}
+
+/// What makes the objects of a part of a build.
+fn objects(
+    observed: &Observed<'_>,
+    target: &Target<'_>,
+    build: &Build<'_>,
+    part: &Part,
+    now: Timestamp,
+) -> Result<Vec<Action>, NotMade> {
+    let place = (part.architecture.as_str(), part.target.clone());
+    let spec = ask::of(observed, target, place, now).map_err(NotMade::Obstacle)?;
     let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
     let parts = Parts {
         build: build.build,
         spec: &spec,
         pool: &observed.config.spec.machine_config_pool.name,
-        architecture: observed.architecture,
+        part,
         policy: &policy,
-        warm: warm(observed),
+        warm: warm(observed, &part.architecture),
         settings: observed.settings,
     };
-    match config_map(&parts, target.spec) {
-        Ok(config_map) => {
-            decision.act(Action::CreateConfigMap(Box::new(config_map)));
-            if let Some(secret) = entitlement(observed, &parts) {
-                decision.act(Action::BuildSecret(Box::new(secret)));
-            }
-            decision.act(Action::CreateJob(Box::new(job::job(&parts))));
-            let message = "the Job is made, and its pod is awaited".to_owned();
-            let turn = Turn { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None };
-            super::going(observed, target, build, turn, now, decision);
-        }
-        Err(failure) => super::fail(observed, target, build, &failure, now, decision),
-    }
+    let config_map = config_map(&parts, target.spec).map_err(NotMade::Failure)?;
+    let secret = entitlement(observed, &parts).map(|secret| Action::BuildSecret(Box::new(secret)));
+    let job = Action::CreateJob(Box::new(job::job(&parts)));
+    Ok([Action::CreateConfigMap(Box::new(config_map))].into_iter().chain(secret).chain([job]).collect())
 }
 
 /// The copy of the cluster's entitlements, if the build is given one.

@@ -1,21 +1,31 @@
 //! The status of a build: exactly one condition is True, and a final one is never touched again.
 
 use jiff::{SignedDuration, Timestamp};
-use onlay_api::conditions::{self, BuildConditionType, ConditionType};
+use onlay_api::conditions::{self, BuildConditionType};
 use onlay_api::machine_os_build::{BuilderReference, MachineOSBuild, MachineOSBuildStatus};
 use onlay_api::reference::ObjectStatusReference;
 
 use super::decision::{Event, Object};
-use crate::build::job::job_name;
+use crate::build::part::Part;
 
 /// Conditions that end a build.
 const FINAL: [BuildConditionType; 3] =
     [BuildConditionType::Succeeded, BuildConditionType::Interrupted, BuildConditionType::Failed];
+/// The reason of an interruption by a person.
+pub(super) const JOB_DELETED: &str = "JobDeleted";
 
 /// The final condition that a build has reached.
 pub(super) fn final_condition(build: &MachineOSBuild) -> Option<BuildConditionType> {
     let conditions = &build.status.as_ref()?.conditions;
     FINAL.into_iter().find(|type_| conditions::is_true(conditions, *type_))
+}
+
+/// Whether a person has interrupted a build, so that it is not taken up again by itself.
+pub(super) fn is_for_good(build: &MachineOSBuild) -> bool {
+    let conditions = build.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let interrupted = conditions::find(conditions, BuildConditionType::Interrupted);
+    final_condition(build) == Some(BuildConditionType::Interrupted)
+        && interrupted.is_some_and(|condition| condition.reason == JOB_DELETED)
 }
 
 /// Whether a build is in a state.
@@ -53,6 +63,18 @@ pub(super) struct Turn<'a> {
     pub(super) image: Option<String>,
 }
 
+impl Turn<'static> {
+    /// It waits for its pods.
+    pub(super) const fn prepared(message: String) -> Self {
+        Self { type_: BuildConditionType::Prepared, reason: "Prepared", message, image: None }
+    }
+
+    /// It is being built.
+    pub(super) const fn building(message: String) -> Self {
+        Self { type_: BuildConditionType::Building, reason: "Building", message, image: None }
+    }
+}
+
 /// The status of a build in a new state; none if it is in that state already, or in a final one.
 pub(super) fn turn(
     build: &MachineOSBuild,
@@ -81,21 +103,20 @@ pub(super) fn turn(
     }
     new.digested_image_push_spec = turn.image.or(new.digested_image_push_spec);
     if new.builder.is_none() {
-        let name = build.metadata.name.as_deref().unwrap_or_default();
-        let job = job(name, namespace);
-        // The ConfigMap cannot be named here: the schema takes no empty group.
-        new.related_objects = vec![job.clone()];
-        new.builder = Some(BuilderReference { image_builder_type: "Job".to_owned(), job: Some(job) });
+        // The ConfigMaps cannot be named here: the schema takes no empty group.
+        new.related_objects = Part::of(build).into_iter().map(|part| job(part, namespace)).collect();
+        let job = new.related_objects.first().cloned();
+        new.builder = Some(BuilderReference { image_builder_type: "Job".to_owned(), job });
     }
     (new != old).then_some(new)
 }
 
-fn job(build: &str, namespace: &str) -> ObjectStatusReference {
+fn job(part: Part, namespace: &str) -> ObjectStatusReference {
     ObjectStatusReference {
         group: "batch".to_owned(),
         resource: "jobs".to_owned(),
         namespace: Some(namespace.to_owned()),
-        name: job_name(build),
+        name: part.job,
     }
 }
 
@@ -108,9 +129,4 @@ fn not(type_: BuildConditionType) -> (&'static str, &'static str) {
         BuildConditionType::Interrupted => ("NotInterrupted", "the build was not given up"),
         BuildConditionType::Failed => ("NotFailed", "the build has not failed"),
     }
-}
-
-/// The condition that is True, as text.
-pub(super) fn name(type_: BuildConditionType) -> &'static str {
-    type_.as_str()
 }

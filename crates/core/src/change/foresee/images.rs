@@ -1,5 +1,7 @@
 //! Which image nodes run afterwards, and whether it has to be built.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use onlay_api::conditions::{BuildConditionType, is_true};
 use onlay_api::{MachineOSBuild, MachineOSConfig};
 
@@ -7,13 +9,10 @@ use super::{Configuration, Member};
 use crate::build::base;
 use crate::build::containerfile::{self, Containerfile};
 use crate::build::extras::{Extras, Given};
-use crate::build::inputs::{Inputs, build_name, containerfile_for};
+use crate::build::inputs::{Inputs, Text, build_name, containerfile_for};
 use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::rollout::wait::WaitReason;
-
-/// Architecture of nodes that do not say which one they have.
-pub(super) const ARCHITECTURE: &str = "amd64";
 
 /// What the nodes of a pool are told to run.
 #[derive(Debug, Clone, Copy)]
@@ -34,29 +33,17 @@ pub struct Side<'a> {
 ///
 /// A base image that is known on one side only counts as the same on both. A Containerfile that cannot be read sees
 /// what one sees that is not there: the build would refuse it.
-pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architecture: &str) -> Rebuild {
+pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architectures: &BTreeSet<String>) -> Rebuild {
     let base_image = |side: Option<Side<'_>>, other: Option<Side<'_>>| -> String {
         let known = side.and_then(|side| side.base).or(other.and_then(|other| other.base));
         known.unwrap_or_default().to_owned()
     };
     let (old_base, new_base) = (base_image(old, Some(new)), base_image(Some(new), old));
-    let parsed = |side: Side<'_>| {
-        let outside = side.given.extras.outside();
-        text(side, architecture).and_then(|text| containerfile::parse_with(text, &outside).ok().flatten())
-    };
-    let (old_parsed, new_parsed) = (old.and_then(parsed), parsed(new));
-    let (old_packages, new_packages) = (old.map(packages).unwrap_or_default(), packages(new));
-    let extras = |side: Side<'_>, packages: &Packages, parsed: Option<&Containerfile>| {
-        side.given.extras.clone().settled(text(side, architecture).is_some() || !packages.is_empty(), parsed)
-    };
-    let old_extras = old.map(|old| extras(old, &old_packages, old_parsed.as_ref())).unwrap_or_default();
-    let new_extras = extras(new, &new_packages, new_parsed.as_ref());
-    let (old_built, new_built) = (
-        Built { base: &old_base, parsed: old_parsed.as_ref(), packages: &old_packages, extras: &old_extras },
-        Built { base: &new_base, parsed: new_parsed.as_ref(), packages: &new_packages, extras: &new_extras },
-    );
-    let old = old.and_then(|old| inputs(old, old_built, architecture));
-    let wanted = inputs(new, new_built, architecture);
+    let (old_built, new_built) =
+        (old.map(|old| Built::of(old, &old_base, architectures)), Built::of(new, &new_base, architectures));
+    let (old_texts, new_texts) = (old_built.as_ref().map(Built::texts).unwrap_or_default(), new_built.texts());
+    let old = old.zip(old_built.as_ref()).and_then(|(old, built)| inputs(old, built, &old_texts));
+    let wanted = inputs(new, &new_built, &new_texts);
     match Rebuild::of(old.as_ref(), wanted.as_ref()) {
         Rebuild::New(reasons) => match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
             Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
@@ -82,31 +69,57 @@ fn built<'a>(side: Side<'a>, name: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// What is known of a build besides its side.
-#[derive(Clone, Copy)]
 struct Built<'a> {
     base: &'a str,
-    parsed: Option<&'a Containerfile>,
-    packages: &'a Packages,
-    extras: &'a Extras,
+    /// The Containerfile for each architecture, and the same, read.
+    files: BTreeMap<&'a str, (Option<&'a str>, Option<Containerfile>)>,
+    packages: Packages,
+    extras: Extras,
 }
 
-fn inputs<'a>(side: Side<'a>, built: Built<'a>, architecture: &str) -> Option<Inputs<'a>> {
-    let (os_config, Built { base, parsed, packages, extras }) = (side.os_config?, built);
+impl<'a> Built<'a> {
+    fn of(side: Side<'a>, base: &'a str, architectures: &'a BTreeSet<String>) -> Self {
+        let outside = side.given.extras.outside();
+        let file = |architecture: &'a String| {
+            let text = text(side, architecture);
+            let parsed = text.and_then(|text| containerfile::parse_with(text, &outside).ok().flatten());
+            (architecture.as_str(), (text, parsed))
+        };
+        let files: BTreeMap<_, _> = architectures.iter().map(file).collect();
+        let packages = packages(side);
+        let runs_commands = files.values().any(|(text, _)| text.is_some()) || !packages.is_empty();
+        let parsed: Vec<&Containerfile> = files.values().filter_map(|(_, parsed)| parsed.as_ref()).collect();
+        let extras = side.given.extras.clone().settled(runs_commands, &parsed);
+        Self { base, files, packages, extras }
+    }
+
+    fn texts(&self) -> Vec<Text<'_>> {
+        let text = |(architecture, (containerfile, parsed))| Text { architecture, containerfile, parsed };
+        self.files
+            .iter()
+            .map(|(architecture, (text, parsed))| (*architecture, (*text, parsed.as_ref())))
+            .map(text)
+            .collect()
+    }
+}
+
+fn inputs<'a>(side: Side<'a>, built: &'a Built<'_>, texts: &'a [Text<'a>]) -> Option<Inputs<'a>> {
+    let os_config = side.os_config?;
     Some(Inputs {
         machine_os_config: os_config.metadata.name.as_deref().unwrap_or_default(),
-        base,
+        base: built.base,
         push_spec: &os_config.spec.rendered_image_push_spec,
-        containerfile: text(side, architecture),
-        parsed,
+        texts,
         spec: &side.configuration.spec,
         desired: &side.configuration.desired,
-        extras,
-        packages,
+        extras: &built.extras,
+        packages: &built.packages,
     })
 }
 
+/// The Containerfile for an architecture. One that is missing is refused by the build.
 fn text<'a>(side: Side<'a>, architecture: &str) -> Option<&'a str> {
-    let own = || containerfile_for(&side.os_config?.spec.container_file, architecture);
+    let own = || containerfile_for(&side.os_config?.spec.container_file, architecture).ok().flatten();
     side.given.containerfile.as_deref().or_else(own)
 }
 

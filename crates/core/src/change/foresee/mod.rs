@@ -6,6 +6,8 @@
 
 mod images;
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use onlay_api::machine_config_node::MachineConfigNode;
@@ -18,6 +20,7 @@ use super::diff::{Description, State, between, same_image};
 use super::disruption::{Because, Disruption, HostUnits, Rebuild, assess, in_force};
 use super::plan::{Past, Plan, PlanNode, PlanPool, plan};
 use super::refusal::{self, Refusal};
+use crate::build::base;
 use crate::render::desired::{self, Desired};
 use crate::render::{RenderError, Rendered};
 use crate::rollout::candidates::max_unavailable;
@@ -198,7 +201,7 @@ pub fn pool(
     policy: Option<&NodeDisruptionPolicy>,
     past: &Past,
 ) -> Option<Forecast> {
-    let rebuild = rebuild(old.map(|old| old.side), new.side, architecture(members));
+    let rebuild = rebuild(old.map(|old| old.side), new.side, &architectures(members));
     let settings = old.map(|old| settings(old.pool, new.pool)).unwrap_or_default();
     let to = new.side.configuration;
     let is_same = old.is_some_and(|old| old.side.configuration.name == to.name);
@@ -263,10 +266,9 @@ fn moves(
     (moves, of_node)
 }
 
-/// The architecture of the nodes, as Kubernetes names it.
-pub fn architecture<'a>(members: &[Member<'a>]) -> &'a str {
-    let label = |member: &Member<'a>| member.node.metadata.labels.as_ref()?.get("kubernetes.io/arch");
-    members.iter().find_map(label).map_or(images::ARCHITECTURE, String::as_str)
+/// The architectures of the nodes, as Kubernetes names them.
+pub fn architectures(members: &[Member<'_>]) -> BTreeSet<String> {
+    base::architectures(members.iter().map(|member| member.node))
 }
 
 fn settings(old: &MachineConfigPool, new: &MachineConfigPool) -> Vec<Setting> {

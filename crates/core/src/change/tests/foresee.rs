@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::build::extras::{Extras, Given};
-use crate::build::inputs::{Inputs, build_name};
+use crate::build::inputs::{Inputs, Text, build_name};
 use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::change::foresee::{Configuration, Forecast, Member, PoolSide, Side, pool};
@@ -181,7 +181,7 @@ fn what_cannot_change_has_no_plan() {
     "FROM configs AS final",
     "FROM configs AS final",
     "/etc/apt/a",
-    "yes: the build can see /etc/apt/a, which differs"
+    "yes: /etc/apt/a differs, and is read by package managers or what they start"
 )]
 fn an_image_is_built_where_the_build_sees_the_change(
     #[case] before: &str,
@@ -210,8 +210,7 @@ fn an_image_that_a_build_of_before_has_made_is_not_built_again(
         machine_os_config: "worker",
         base: OLD,
         push_spec: "registry.example.com/os/worker:latest",
-        containerfile: Some("FROM configs AS final\nRUN true"),
-        parsed: None,
+        texts: &[Text { architecture: "amd64", containerfile: Some("FROM configs AS final\nRUN true"), parsed: None }],
         spec: &same.spec,
         desired: &same.desired,
         extras: &Extras::default(),

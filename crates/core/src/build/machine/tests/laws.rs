@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::names;
 use proptest::prelude::*;
@@ -21,6 +23,8 @@ enum Happening {
     JobGone,
     BuildsGone,
     BaseAway,
+    Dies(usize),
+    Architectures(bool),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -37,7 +41,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::JobGone),
         1 => Just(Happening::BuildsGone),
         1 => Just(Happening::BaseAway),
+        3 => (0..6_usize).prop_map(Happening::Dies),
+        1 => any::<bool>().prop_map(Happening::Architectures),
     ]
+}
+
+fn amd64() -> BTreeSet<String> {
+    ["amd64".to_owned()].into()
 }
 
 fn happen(world: &mut World, happening: &Happening) {
@@ -70,6 +80,13 @@ fn happen(world: &mut World, happening: &Happening) {
             world.builds.clear();
             world.jobs.clear();
         }
+        Happening::Dies(writes) => {
+            world.dies_after = Some(*writes);
+            world.step();
+        }
+        Happening::Architectures(both) => {
+            world.architectures = if *both { ["amd64", "arm64"].map(str::to_owned).into() } else { amd64() };
+        }
         Happening::BaseAway => world.base = Base::Unknown { why: "away".to_owned() },
         _ => {}
     }
@@ -91,7 +108,8 @@ proptest! {
         }
     }
 
-    /// Whatever happened before, a person who puts everything right gets the image.
+    /// Whatever happened before, a controller that died at any write included, a person who puts everything right and asks
+    /// to build once more gets the image.
     #[test]
     fn everything_heals(history in prop::collection::vec(happening(), 0..40)) {
         let mut world = World::new();
@@ -100,6 +118,8 @@ proptest! {
         world.base = base;
         world.credentials.push = material("push-secret", usable("right"));
         world.containerfile("FROM configs\nRUN right\n");
+        world.architectures = amd64();
+        world.annotate(names::REBUILD_ANNOTATION);
         world.jobs.clear();
         world.pods.clear();
         world.settle();

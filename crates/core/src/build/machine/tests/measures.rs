@@ -20,9 +20,9 @@ fn a_build_that_ends_is_counted_once_with_its_times() {
     let queue = measure.queue.unwrap().as_secs();
     assert!((30..40).contains(&queue), "{queue}");
     assert!(measure.duration.as_secs() >= 90, "{:?}", measure.duration);
-    assert_eq!(measure.pod.as_deref(), Some("build-x"));
-    let (base, image) = measure.images.clone().unwrap();
-    assert_eq!((base.as_str(), image.as_str()), ("registry.example.com/os/base@sha256:aa", IMAGE));
+    assert_eq!(measure.pods, ["build-x"]);
+    assert_eq!(measure.base.as_deref(), Some("registry.example.com/os/base@sha256:aa"));
+    assert_eq!(measure.images, [("amd64".to_owned(), IMAGE.to_owned())].into());
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_build_that_fails_is_counted_by_its_cause() {
     world.settle();
     world.fail(Failure::new(Cause::AccessDenied, "no"));
     let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
-    assert_eq!((measure.result, measure.reason.as_str(), &measure.images), ("failed", "AccessDenied", &None));
+    assert_eq!((measure.result, measure.reason.as_str(), measure.images.len()), ("failed", "AccessDenied", 0));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_build_that_is_given_up_is_counted_and_its_log_is_not_read() {
     world.containerfile("FROM configs\nRUN other\n");
     world.settle();
     let [measure] = world.measures.as_slice() else { panic!("{:?}", world.measures) };
-    assert_eq!((measure.result, measure.reason.as_str(), &measure.pod), ("interrupted", "Superseded", &None));
+    assert_eq!((measure.result, measure.reason.as_str(), measure.pods.len()), ("interrupted", "Superseded", 0));
 }
 
 #[rstest]

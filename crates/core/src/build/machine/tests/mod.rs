@@ -2,6 +2,7 @@ mod bases;
 mod extras;
 mod laws;
 mod measures;
+mod parts;
 mod policies;
 mod presences;
 mod stories;

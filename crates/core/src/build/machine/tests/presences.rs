@@ -18,7 +18,7 @@ fn back_to_the_first() -> World {
     let mut world = built();
     world.rendered = Some(rendered("rendered-worker-2", with_file("/etc/apt/sources.list")));
     world.settle();
-    world.jobs.clear();
+    world.forget_jobs();
     world.settle();
     world.succeed(OTHER_IMAGE);
     assert_eq!(world.served().0, Some(OTHER_IMAGE));
@@ -45,7 +45,7 @@ fn an_earlier_image_is_served_again_when_the_registry_has_it() {
 fn an_earlier_image_that_the_registry_has_lost_is_built_again() {
     let mut world = back_to_the_first();
     loses(&mut world, IMAGE);
-    world.jobs.clear();
+    world.forget_jobs();
     world.settle();
     assert_eq!((world.told("BuildRepeated"), world.jobs.len()), (1, 1));
     let told = world.events.iter().rfind(|event| event.reason == "BuildRepeated").unwrap();
@@ -71,7 +71,7 @@ fn the_image_that_is_served_is_looked_for_at_the_interval() {
     world.settle();
     assert!(world.presences.is_empty(), "it was pushed less than an hour ago");
     world.now += SignedDuration::from_mins(20);
-    world.jobs.clear();
+    world.forget_jobs();
     world.settle();
     assert_eq!((world.told("BuildRepeated"), world.jobs.len()), (1, 1));
     assert_eq!(world.served().0, Some(IMAGE), "nodes that have it keep it");

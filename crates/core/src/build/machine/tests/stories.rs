@@ -75,9 +75,13 @@ fn a_change_of_the_image_makes_a_new_build_and_serves_the_old_image_until_then()
     world.rendered = Some(rendered("rendered-worker-2", with_file("/etc/apt/sources.list")));
     world.settle();
     assert_eq!(world.builds.len(), 2);
+    let current = world.annotation(names::CURRENT_BUILD_ANNOTATION).unwrap();
+    let why = world.builds[current].metadata.annotations.as_ref().unwrap()[names::REASON_FOR_BUILD_ANNOTATION].as_str();
+    assert_eq!(why, "/etc/apt/sources.list differs, and is read by package managers or what they start");
+    assert!(world.events.iter().any(|event| event.reason == "BuildStarted" && event.note.ends_with(why)));
     assert_eq!(world.served(), (Some(IMAGE), Some("rendered-worker-1")));
     assert_eq!(world.ready().0, ConditionStatus::False);
-    world.jobs.clear();
+    world.forget_jobs();
     world.settle();
     world.succeed(OTHER_IMAGE);
     assert_eq!(world.served(), (Some(OTHER_IMAGE), Some("rendered-worker-2")));
@@ -104,7 +108,7 @@ fn new_inputs_interrupt_a_running_build() {
     world.containerfile("FROM configs AS final\nRUN apt-get install -y tree\n");
     world.settle();
     assert_eq!(World::state(&world.builds[&first]).0, "Interrupted");
-    assert!(!world.jobs.contains_key(&job_name(&first)));
+    assert!(!world.jobs.contains_key(&format!("build-{first}")));
     assert_eq!((world.jobs.len(), world.config_maps.len()), (1, 1), "of the new build");
     assert_eq!(world.told("BuildInterrupted"), 2, "on the build, and on its config");
 
@@ -128,6 +132,7 @@ fn a_failing_instruction_is_told_with_line_and_output() {
     assert_eq!((ready, reason.as_str()), (ConditionStatus::False, "BuildFailed"));
     assert!(words.contains("line 2"), "{words}");
     assert_eq!(world.told("BuildFailed"), 2, "one on the build, one on the MachineOSConfig");
+    assert_eq!((world.jobs.len(), world.config_maps.len()), (1, 0), "the Job stays for its log");
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn a_corrected_containerfile_is_a_new_build() {
     let mut world = World::new();
     world.settle();
     world.fail(failure());
-    world.jobs.clear();
+    world.forget_jobs();
     world.containerfile("FROM configs AS final\nRUN true\n");
     world.settle();
     world.succeed(IMAGE);
@@ -380,7 +385,7 @@ fn a_job_of_an_earlier_build_is_waited_out() {
     let build = world.only_build().clone();
     let mut job = k8s_openapi::api::batch::v1::Job::default();
     job.metadata.owner_references = Some(vec![Default::default()]);
-    let name = job_name(build.metadata.name.as_deref().unwrap());
+    let name = format!("build-{}", build.metadata.name.as_deref().unwrap());
     world.jobs.insert(name, job);
     assert!(!world.step(), "nothing to do but wait");
     world.jobs.clear();
@@ -389,14 +394,35 @@ fn a_job_of_an_earlier_build_is_waited_out() {
 }
 
 #[test]
-fn a_job_that_somebody_deletes_is_made_again() {
+fn a_job_that_somebody_deletes_interrupts_its_build_until_a_person_asks_for_another_one() {
     let mut world = World::new();
     world.settle();
     world.run_pod();
     world.settle();
     world.jobs.clear();
     world.settle();
-    assert_eq!((World::state(world.only_build()).0, world.jobs.len()), ("Prepared", 1));
+    let (state, message) = World::state(world.only_build());
+    assert_eq!((state, world.jobs.len(), world.config_maps.len()), ("Interrupted", 0, 0));
+    assert!(message.contains("kubectl annotate machineosconfig worker machineconfiguration.openshift.io/rebuild="));
+    let (status, reason, _) = world.ready();
+    assert_eq!((status, reason.as_str()), (ConditionStatus::False, "BuildInterrupted"));
+    assert_eq!(world.told("BuildInterrupted"), 2, "on the build, and on its config");
+    world.annotate(names::REBUILD_ANNOTATION);
+    world.settle();
+    world.succeed(IMAGE);
+    assert_eq!(world.served().0, Some(IMAGE));
+}
+
+#[test]
+fn other_inputs_are_built_after_an_interruption_too() {
+    let mut world = World::new();
+    world.settle();
+    world.jobs.clear();
+    world.settle();
+    world.containerfile("FROM configs AS final\nRUN other\n");
+    world.settle();
+    world.succeed(IMAGE);
+    assert_eq!(world.served().0, Some(IMAGE));
 }
 
 #[test]

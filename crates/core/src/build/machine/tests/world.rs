@@ -23,6 +23,8 @@ use super::super::*;
 use crate::build::Settings;
 use crate::build::base::watch::Answer;
 use crate::build::extras::{OfPool, Provided};
+use crate::build::inputs::repository;
+use crate::build::part::Part;
 use crate::build::pull_secret::{Hidden, RegistryEntry};
 use crate::build::spec::{Failure, Outcome, SPEC_KEY, Spec};
 
@@ -48,6 +50,12 @@ pub(super) struct World {
     /// What the registry says when it is asked for an image: that it has it, if it is not told here.
     pub(super) registry: Result<BTreeSet<String>, String>,
     pub(super) presences: BTreeMap<String, Answer<bool>>,
+    pub(super) architectures: BTreeSet<String>,
+    /// What the registry says to an index of images.
+    pub(super) joins: Result<(), String>,
+    joined: BTreeMap<String, Answer<String>>,
+    /// After how many writes the controller dies that carries out the next decision.
+    pub(super) dies_after: Option<usize>,
     pub(super) events: Vec<Event>,
     pub(super) measures: Vec<Measure>,
     pub(super) policy: Option<LayeringPolicy>,
@@ -117,6 +125,10 @@ impl World {
             images_in_use: BTreeSet::new(),
             registry: Ok(BTreeSet::new()),
             presences: BTreeMap::new(),
+            architectures: ["amd64".to_owned()].into(),
+            joins: Ok(()),
+            joined: BTreeMap::new(),
+            dies_after: None,
             events: Vec::new(),
             measures: Vec::new(),
             policy: None,
@@ -142,16 +154,17 @@ impl World {
     pub(super) fn step(&mut self) -> bool {
         let entry = json!({"auth": "c2VjcmV0"});
         let node_entry = RegistryEntry { key: "registry.example.com".to_owned(), value: Hidden(entry) };
-        let builds = self.builds.values().map(|build| {
-            let job = job_name(build.metadata.name.as_deref().unwrap());
-            let pods = self.pods.get(&job).into_iter().flatten().collect();
-            Build {
-                build,
-                job: self.jobs.get(&job),
-                pods,
-                pushed: self.pushed.clone(),
-                progress: self.progress.clone(),
-            }
+        let part = |part: Part| PartOfBuild {
+            job: self.jobs.get(&part.job),
+            pods: self.pods.get(&part.job).into_iter().flatten().collect(),
+            pushed: self.pushed.clone(),
+            progress: self.progress.clone(),
+            part,
+        };
+        let builds = self.builds.values().map(|build| Build {
+            build,
+            parts: Part::of(build).into_iter().map(part).collect(),
+            joined: self.joined.get(&build.spec.rendered_image_push_spec).cloned(),
         });
         let observed = Observed {
             config: &self.config,
@@ -161,7 +174,7 @@ impl World {
             extensions_image: self.extensions_image.clone(),
             ask_again: None,
             presences: self.presences.clone(),
-            architecture: "amd64",
+            architectures: self.architectures.clone(),
             credentials: self.credentials.clone(),
             builds: builds.collect(),
             images_in_use: self.images_in_use.clone(),
@@ -173,7 +186,19 @@ impl World {
         };
         let decision = decide(&observed, self.now);
         self.now += SignedDuration::from_secs(1);
-        let acted = !decision.actions.is_empty() || decision.ask_for.is_some();
+        let acted = !decision.actions.is_empty() || decision.ask_for.is_some() || decision.join.is_some();
+        if let Some(writes) = self.dies_after.take() {
+            decision.actions.into_iter().take(writes).for_each(|action| self.act(action));
+            // What registries have said is forgotten.
+            self.presences.clear();
+            self.joined.clear();
+            return true;
+        }
+        if let Some(join) = decision.join {
+            let said =
+                self.joins.clone().map(|()| format!("{}@sha256:{}", repository(&join.target), join.images.len()));
+            self.joined.insert(join.target, Answer { at: self.now, said });
+        }
         if let Some(image) = decision.ask_for {
             let said = self.registry.clone().map(|lost| !lost.contains(&image));
             self.presences.insert(image, Answer { at: self.now, said });
@@ -205,7 +230,7 @@ impl World {
                 assert_eq!(build.metadata.uid, Some(uid.clone()));
                 // The garbage collector takes what the build owned.
                 self.jobs.retain(|_, job| job.metadata.owner_references.as_ref().unwrap()[0].uid != uid);
-                self.config_maps.remove(&job_name(&name));
+                self.config_maps.retain(|_, each| each.metadata.owner_references.as_ref().unwrap()[0].uid != uid);
             }
             Action::BuildStatus { name, status } => {
                 let build = self.builds.get_mut(&name).unwrap();
@@ -282,6 +307,24 @@ impl World {
             pods.pop();
         });
         self.pod(state);
+    }
+
+    /// The Jobs that have ended are forgotten, as they are after a day.
+    pub(super) fn forget_jobs(&mut self) {
+        let has_ended = |job: &Job| job.status.as_ref().is_some_and(|status| status.conditions.is_some());
+        self.jobs.retain(|_, job| !has_ended(job));
+    }
+
+    /// The Job of the part for an architecture ends, and its pod with it.
+    pub(super) fn end_part(&mut self, architecture: &str, outcome: &Outcome) {
+        let others: BTreeMap<_, _> = std::mem::take(&mut self.jobs);
+        let (own, others) = others.into_iter().partition(|(name, _)| name.ends_with(architecture));
+        let pods = std::mem::take(&mut self.pods);
+        self.jobs = own;
+        self.end_pod(Some(outcome));
+        self.end_job(if matches!(outcome, Outcome::Pushed { .. }) { "Complete" } else { "Failed" }, 1);
+        self.jobs.extend::<BTreeMap<_, _>>(others);
+        self.pods.extend(pods);
     }
 
     fn pod(&mut self, state: ContainerState) {
