@@ -21,7 +21,7 @@ mod ostree_root;
 mod overlay;
 mod two;
 
-pub use two::{FOR_TWO, push_for_two};
+pub use two::{FOR_TWO, copy_other, push_for_two};
 
 /// The image in the lab's registry.
 pub const IMAGE: &str = "10.223.0.1:5000/os/base:1";

@@ -1,35 +1,57 @@
 //! A pool whose nodes have two architectures.
 //!
-//! Only amd64 can run here. One of the workers is said to be arm64 by its label, and the base image for arm64 is that for amd64
-//! with another word in its configuration. So everything is real but the machine's instructions: where pods are scheduled, what
-//! Jobs build, images and index; and a node that pulls the index gets, and boots, the image for what it really is.
+//! Only amd64 can run here. The node for arm64 is an object without a machine: the scheduler gives it the pod of the Job for arm64,
+//! and the test says the pod's last word, having pushed the base image for arm64 (which is that for amd64 with another word in its
+//! configuration) in its place. All else is real: the other Job, both images in the registry, their index, and the
+//! worker that pulls the index and boots what is in it for amd64.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
-use onlay_api::MachineConfigNode;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use onlay_api::{MachineConfigNode, MachineOSBuild};
 use onlay_testkit::base_image::{self, FOR_TWO};
-use onlay_testkit::{command, registry};
+use onlay_testkit::{command, registry, wait};
 use serde_json::{Value, json};
 
 use crate::builds::{self, POOL};
-use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, WORKERS, layered, machine_config, updated};
+use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, layered, machine_config, pool};
 
-/// Says where the build of an image ran.
-fn text(architecture: &str) -> String {
-    format!("FROM configs AS final\nRUN echo {architecture} > /usr/share/built-for")
+/// The node without a machine.
+pub const ARM: &str = "arm-0";
+
+async fn add_node(cluster: &Cluster) {
+    let role = format!("node-role.kubernetes.io/{POOL}");
+    let labels =
+        json!({"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux", "kubernetes.io/hostname": ARM, role: ""});
+    let node: Node = serde_json::from_value(json!({"metadata": {"name": ARM, "labels": labels}})).unwrap();
+    let nodes = Api::<Node>::all(cluster.client.clone());
+    nodes.create(&PostParams::default(), &node).await.unwrap();
+    let room = json!({"cpu": "2", "memory": "4Gi", "pods": "10"});
+    let ready = json!({"type": "Ready", "status": "True", "reason": "Said", "message": ""});
+    let status = json!({"status": {"capacity": room, "allocatable": room, "conditions": [ready]}});
+    nodes.patch_status(ARM, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
-/// The nodes of the pods of a build, by architecture.
-async fn nodes_of_pods(cluster: &Cluster, build: &str) -> BTreeMap<String, String> {
-    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE).list(&ListParams::default()).await.unwrap();
-    let node = |pod: Pod| {
-        let (job, node) = (pod.labels().get("batch.kubernetes.io/job-name")?.clone(), pod.spec?.node_name?);
-        Some((job.strip_prefix(&format!("build-{build}-"))?.to_owned(), node))
-    };
-    pods.into_iter().filter_map(node).collect()
+/// The pod of the part of a build for an architecture, once the scheduler has given it a node.
+async fn scheduled(cluster: &Cluster, build: &MachineOSBuild, architecture: &str) -> Pod {
+    let job = format!("batch.kubernetes.io/job-name=build-{}-{architecture}", build.name_any());
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
+    wait::until(&format!("the pod for {architecture} to have a node"), SOON, async || {
+        let all = pods.list(&ListParams::default().labels(&job)).await?;
+        Ok::<_, kube::Error>(all.into_iter().find(|pod| !builds::node(pod).is_empty()))
+    })
+    .await
+    .unwrap()
+}
+
+/// Says what a pod says that has pushed an image.
+async fn say_pushed(cluster: &Cluster, pod: &Pod, image: &str) {
+    let message = json!({"outcome": "pushed", "image": image}).to_string();
+    let ended = json!({"exitCode": 0, "message": message, "reason": "Completed"});
+    let container = json!({"name": "build", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": ended}});
+    let status = json!({"status": {"phase": "Succeeded", "containerStatuses": [container]}});
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
+    pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
 /// An image in the lab's registry as skopeo sees it.
@@ -50,44 +72,41 @@ fn runs(state: &MachineConfigNode, image: &str) -> bool {
 async fn a_pool_of_two_architectures_gets_an_image_for_each_and_one_index_of_both() {
     let cluster = builds::cluster().await;
     let digest = base_image::push_for_two(cluster.lab.layout()).await.unwrap();
-    let [amd64, arm64] = WORKERS;
-    cluster.label(arm64, "kubernetes.io/arch=arm64").await;
-    for node in WORKERS {
-        cluster.label(node, &format!("node-role.kubernetes.io/{POOL}=")).await;
-    }
+    let mut of_two = pool(POOL);
+    // A node that nobody runs is out of service.
+    of_two["spec"]["maxUnavailable"] = 2.into();
+    cluster.apply(of_two).await;
+    add_node(&cluster).await;
+    cluster.label(WORKERS[0], &format!("node-role.kubernetes.io/{POOL}=")).await;
     cluster.apply(machine_config("60-test-base", POOL, json!({"osImageURL": FOR_TWO}))).await;
-    let mut config = layered(POOL, &text("amd64"));
-    let own = json!({"containerfileArch": "ARM64", "content": text("arm64")});
+    let mut config = layered(POOL, "FROM configs AS final\nRUN echo all others > /usr/share/built-for");
+    let own = json!({"containerfileArch": "ARM64", "content": "FROM configs AS final\nRUN echo arm64"});
     config["spec"]["containerFile"].as_array_mut().unwrap().push(own);
     cluster.apply(config).await;
 
+    let build = cluster.build_is(POOL, "Building", BUILD).await;
+    let [amd64, arm64] = [scheduled(&cluster, &build, "amd64").await, scheduled(&cluster, &build, "arm64").await];
+    assert!(WORKERS.contains(&builds::node(&amd64)), "{}", builds::node(&amd64));
+    assert_eq!(builds::node(&arm64), ARM);
+    let target = format!("10.223.0.1:5000/os/{POOL}:{}-arm64", build.name_any());
+    let pushed = base_image::copy_other(cluster.lab.layout(), &target).await.unwrap();
+    say_pushed(&cluster, &arm64, &format!("10.223.0.1:5000/os/{POOL}@{pushed}")).await;
+
     let build = cluster.build_is(POOL, "Succeeded", BUILD).await;
-    let pods = nodes_of_pods(&cluster, &build.name_any()).await;
-    let expected = [("amd64", amd64), ("arm64", arm64)].map(|(each, node)| (each.to_owned(), node.to_owned()));
-    assert_eq!(pods, expected.into(), "where the scheduler has put the pods");
     let image = build.status.unwrap().digested_image_push_spec.unwrap();
     let index = inspect(&cluster, &["inspect", "--raw"], &image).await;
-    let platforms: Vec<_> = index["manifests"].as_array().unwrap().iter().map(|each| &each["platform"]).collect();
-    assert_eq!(
-        platforms,
-        [&json!({"architecture": "amd64", "os": "linux"}), &json!({"architecture": "arm64", "os": "linux"})]
-    );
-    for architecture in ["amd64", "arm64"] {
-        let config = inspect(&cluster, &["--override-arch", architecture, "inspect", "--config"], &image).await;
-        assert_eq!(config["architecture"], architecture);
-        assert_eq!(config["config"]["Labels"]["org.opencontainers.image.base.digest"], digest);
-        let history = config["history"].to_string();
-        assert!(history.contains(&format!("echo {architecture} > /usr/share/built-for")), "{history}");
-    }
+    let platforms: Vec<_> =
+        index["manifests"].as_array().unwrap().iter().map(|each| each["platform"].clone()).collect();
+    assert_eq!(platforms, ["amd64", "arm64"].map(|each| json!({"architecture": each, "os": "linux"})));
+    let config = inspect(&cluster, &["--override-arch", "amd64", "inspect", "--config"], &image).await;
+    assert_eq!(config["config"]["Labels"]["org.opencontainers.image.base.digest"], digest);
 
-    // What the node that was said to be arm64 says when it has booted: what it is. That makes no new image.
-    cluster.pool_is(POOL, "Updated with 2 machines", 2 * NODE, |pool| updated(pool, 2)).await;
-    for node in WORKERS {
-        cluster.node_is(node, "booted from the index", NODE, |state| runs(state, &image)).await;
-        assert_eq!(cluster.on_node(node, "cat /usr/share/built-for").await, "amd64");
-        let label = "jsonpath={.metadata.labels.kubernetes\\.io/arch}";
-        assert_eq!(cluster.kubectl(&["get", "node", node, "-o", label]).await, "amd64");
-    }
+    cluster.node_is(WORKERS[0], "booted from the index", NODE, |state| runs(state, &image)).await;
+    assert_eq!(cluster.on_node(WORKERS[0], "cat /usr/share/built-for").await, "all others");
+
+    // The last node of an architecture leaves: those that stay keep their image.
+    cluster.kubectl(&["delete", "node", ARM]).await;
+    cluster.pool_is(POOL, "Updated with one machine", NODE, |pool| crate::cluster::updated(pool, 1)).await;
     let builds = cluster.kubectl(&["get", "machineosbuilds", "-o", "name"]).await;
     assert_eq!(builds.lines().count(), 1, "{builds}");
 }

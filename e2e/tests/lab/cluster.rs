@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::architectures;
+
 /// How long a rollout to one node may take.
 pub const NODE: Duration = Duration::from_secs(180);
 /// How long a build may take.
@@ -66,9 +68,9 @@ impl Cluster {
     async fn clean_up(&self) -> Result<(), TimedOut> {
         self.kubectl(&["delete", "machineosconfigs,machineosbuilds", "--all", "--ignore-not-found"]).await;
         self.kubectl(&["delete", "machineconfigurations.operator.openshift.io,layeringpolicies", "--all"]).await;
+        self.kubectl(&["delete", "node", architectures::ARM, "--ignore-not-found"]).await;
         for node in WORKERS {
             self.label(node, "node-role.kubernetes.io/worker=").await;
-            self.label(node, "kubernetes.io/arch=amd64").await;
             self.leave_custom_pools(node).await;
             self.kubectl(&["uncordon", node]).await;
         }

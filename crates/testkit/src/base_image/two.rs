@@ -35,6 +35,16 @@ pub async fn push_for_two(layout: &Layout) -> Result<String, BaseImageError> {
     Ok(digest)
 }
 
+/// Copies the image for arm64 to another name of the lab's registry, and gives its digest there.
+pub async fn copy_other(layout: &Layout, target: &str) -> Result<String, BaseImageError> {
+    let (auth, certs) = (registry::auth_file(layout), registry::cert_dir(layout));
+    let (from, to) = (format!("docker://{FOR_TWO}"), format!("docker://{target}"));
+    let mut copy = command(&["skopeo", "copy", "--quiet", "--override-arch", OTHER, "--preserve-digests"]);
+    copy.args(["--src-authfile", auth.as_str(), "--src-cert-dir", certs.as_str()]);
+    copy.args(["--dest-authfile", auth.as_str(), "--dest-cert-dir", certs.as_str(), "--digestfile", "/dev/stdout"]);
+    step("copy the base image for arm64", copy.args([from, to])).await.map(|digest| digest.trim().to_owned())
+}
+
 /// An image in a directory as skopeo writes it (containers-transports(5), `dir:`): `manifest.json`, blobs by their digest, and
 /// `DIGEST.manifest.json` for each image of an index.
 struct Images<'a> {
