@@ -140,7 +140,7 @@ impl Buildah {
     /// Runs a command that talks to a registry; a failure says what was tried.
     fn talk(&self, verb: &str, access: &[String], arguments: &[&str], tried: &str) -> Result<(), Error> {
         let mut output = String::new();
-        let status = Runner::here().follow(&self.command(verb, access, arguments), |line| {
+        let status = Runner::here().follow(&self.command(verb, access, arguments), &mut |line: &str| {
             println!("{line}");
             output.push_str(line);
             output.push('\n');
@@ -225,7 +225,7 @@ impl Buildah {
         let options = self.build_options(asked);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let mut progress = Progress::default();
-        let status = Runner::here().follow(&self.command("build", &self.pull, &options), |line| {
+        let status = Runner::here().follow(&self.command("build", &self.pull, &options), &mut |line: &str| {
             println!("{line}");
             progress.take(line);
         });

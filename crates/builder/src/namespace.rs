@@ -20,7 +20,7 @@ pub fn is_needed() -> bool {
 pub fn run_inside(paths: &Paths, destination: &Destination, itself: &[String]) -> i32 {
     let words: Vec<&str> = ["buildah", "unshare"].into_iter().chain(itself.iter().map(String::as_str)).collect();
     let mut output: Vec<String> = Vec::new();
-    let ended = Runner::here().follow(&words, |line| {
+    let ended = Runner::here().follow(&words, &mut |line: &str| {
         println!("{line}");
         if output.len() == SHOWN {
             output.remove(0);

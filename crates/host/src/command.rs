@@ -1,13 +1,19 @@
 //! Running programs: the only place that does, so that every failure quotes what the program said.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
+
+mod family;
+mod follow;
+
+pub use follow::Follow;
 
 /// How many lines of a program's stderr an error quotes.
 const QUOTED_LINES: usize = 12;
@@ -45,8 +51,16 @@ pub enum Error {
         command: String,
         /// How long it could run.
         limit: Duration,
-        /// The last lines that it wrote to stderr.
+        /// The last lines that it wrote to stderr, unless it was followed.
         stderr: String,
+    },
+    /// It stood still longer than it may, and was killed.
+    #[error("failed to run `{command}`: it read and wrote nothing for {} s", .patience.as_secs())]
+    StoodStill {
+        /// The program and its arguments.
+        command: String,
+        /// How long it may stand still.
+        patience: Duration,
     },
 }
 
@@ -61,22 +75,28 @@ pub trait Run {
 pub struct Runner {
     prefix: &'static [&'static str],
     limit: Duration,
+    until: Option<Instant>,
 }
 
 impl Runner {
     /// Programs of the calling process's own root and environment.
     pub fn here() -> Runner {
-        Runner { prefix: &[], limit: LIMIT }
+        Runner { prefix: &[], limit: LIMIT, until: None }
     }
 
     /// Programs of the host, out of a privileged container with the host's process ids.
     pub fn on_host() -> Runner {
-        Runner { prefix: &ON_HOST, limit: LIMIT }
+        Runner { prefix: &ON_HOST, limit: LIMIT, until: None }
     }
 
-    /// The same runner, with another time limit for each program.
+    /// The same runner, with another time limit for each program whose output is asked for. One that is followed has none.
     pub fn within(self, limit: Duration) -> Runner {
         Runner { limit, ..self }
+    }
+
+    /// The same runner, no program of which runs longer than to this time, whatever its own limit is.
+    pub fn until(self, end: Option<Instant>) -> Runner {
+        Runner { until: end, ..self }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that runs programs")]
@@ -91,67 +111,54 @@ impl Runner {
     }
 }
 
-impl Runner {
-    /// Runs `command` and hands over every line that it writes, to stdout or stderr, as soon as it is there and in the
-    /// order of writing. The command ends when both are closed.
-    pub fn follow(&self, command: &[&str], mut line: impl FnMut(&str)) -> Result<ExitStatus, Error> {
-        let start = |source| Error::Start { command: command.join(" "), source };
-        let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
-        let (output, input) = std::io::pipe().map_err(start)?;
-        let mut child = {
-            let mut command = self.command(&words);
-            command.stdout(input.try_clone().map_err(start)?).stderr(input);
-            command.spawn().map_err(start)?
-        };
-        let mut output = BufReader::new(output);
-        let mut bytes = Vec::new();
-        while output.read_until(b'\n', &mut bytes).map_err(start)? > 0 {
-            line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']));
-            bytes.clear();
-        }
-        child.wait().map_err(start)
-    }
-}
-
 impl Run for Runner {
     fn output(&self, command: &[&str]) -> Result<String, Error> {
         let name = command.join(" ");
         let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
         let start = |source| Error::Start { command: name.clone(), source };
+        let left = self.until.map(|end| end.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(self.limit, |left| left.min(self.limit));
         let mut child = self.command(&words).spawn().map_err(start)?;
         let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
-        let ended = wait(&mut child, self.limit).map_err(start)?;
+        let ended = wait(&mut child, Some(limit)).map_err(start)?;
         let (stdout, stderr) = (text(stdout), last_lines(&text(stderr)));
         tracing::debug!(command = name, ?ended, "ran");
         match ended {
             Some(status) if status.success() => Ok(stdout),
             Some(status) => Err(Error::Failed { command: name, status, stderr }),
-            None => Err(Error::TooLong { command: name, limit: self.limit, stderr }),
+            None => Err(Error::TooLong { command: name, limit, stderr }),
         }
     }
 }
 
 /// Waits for the end of `child`; after `limit` it and everything it started is killed, and there is no status.
-fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let pid = Pid::from_child(child);
-    let Ok(handle) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+fn wait(child: &mut Child, limit: Option<Duration>) -> std::io::Result<Option<ExitStatus>> {
+    let Some(limit) = limit else { return child.wait().map(Some) };
+    let Ok(handle) = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()) else {
         // Without handles for processes nothing can be waited for together with a limit.
         return child.wait().map(Some);
     };
     let end = Instant::now() + limit;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let timeout =
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
-        match rustix::event::poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) if left.is_zero() => break,
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return child.wait().map(Some),
-            Err(errno) => return Err(errno.into()),
+    while !is_ready(&handle, Some(end.saturating_duration_since(Instant::now())))? {
+        if Instant::now() >= end {
+            family::end(child)?;
+            return Ok(None);
         }
     }
-    rustix::process::kill_process_group(pid, Signal::KILL)?;
-    child.wait().map(|_| None)
+    child.wait().map(Some)
+}
+
+/// Waits for something to happen to `handle`, for so long; says whether it did. May come back early, too.
+fn is_ready(handle: &impl AsFd, limit: Option<Duration>) -> std::io::Result<bool> {
+    let limit = limit.map(|limit| Timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    match rustix::event::poll(&mut [PollFd::new(handle, PollFlags::IN)], limit.as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn reader<R: Read + Send + 'static>(stream: Option<R>) -> JoinHandle<Vec<u8>> {
@@ -205,14 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_both_streams_are_followed_in_order() {
-        let mut lines = Vec::new();
-        let script = "echo one; echo two >&2; printf 'three\\r\\nfour'; exit 7";
-        let status = Runner::here().follow(&["sh", "-c", script], |line| lines.push(line.to_owned())).unwrap();
-        assert_eq!((status.code(), lines), (Some(7), ["one", "two", "three", "four"].map(str::to_owned).to_vec()));
-    }
-
-    #[test]
     fn output_larger_than_a_pipe_is_read() {
         assert_eq!(Runner::here().output(&["head", "-c", "300000", "/dev/zero"]).unwrap().len(), 300_000);
     }
@@ -224,5 +223,12 @@ mod tests {
         let error = runner.output(&["sh", "-c", "echo waiting >&2; sleep 60 & wait"]).unwrap_err();
         assert!(matches!(&error, Error::TooLong { stderr, .. } if stderr == "waiting"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_runs_past_the_time_for_all_programs_is_killed() {
+        let runner = Runner::here().until(Some(Instant::now()));
+        let error = runner.output(&["sh", "-c", "sleep 60"]).unwrap_err();
+        assert!(matches!(&error, Error::TooLong { limit: Duration::ZERO, .. }), "{error}");
     }
 }

@@ -1,0 +1,259 @@
+//! Following a program: its lines as they come, its end, and what may end it before.
+
+use std::io::{PipeReader, Read as _};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+
+use super::{Error, Runner, family, is_ready, wait};
+
+/// Bytes that a program moves at least while it does not stand still: the words by which a connection is kept open move less.
+const LITTLE: u64 = 16 << 10;
+/// How often in its patience a program is looked at.
+const LOOKS: u32 = 20;
+/// Bytes that are read at once.
+const PIECE: usize = 8 << 10;
+
+/// Who follows a program: a function that takes its lines, or something with patience.
+pub trait Follow {
+    /// Takes in a line.
+    fn line(&mut self, line: &str);
+
+    /// How long the program may stand still now, which is to read and write next to nothing: no files, pipes or sockets. None if for
+    /// ever.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<F: FnMut(&str)> Follow for F {
+    fn line(&mut self, line: &str) {
+        self(line);
+    }
+}
+
+impl Runner {
+    /// Runs `command` and hands over every line that it writes, to stdout or stderr, as soon as it is there and in the
+    /// order of writing. The command ends when both are closed. It is killed with everything it started when the time for
+    /// all programs is over ([`Error::TooLong`]), or when it stands still for longer than the follower's patience
+    /// ([`Error::StoodStill`]).
+    pub fn follow(&self, command: &[&str], follower: &mut impl Follow) -> Result<ExitStatus, Error> {
+        let name = || command.join(" ");
+        let failed = |source| Error::Start { command: name(), source };
+        let began = Instant::now();
+        let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
+        let (output, input) = std::io::pipe().map_err(failed)?;
+        let mut child = {
+            let mut command = self.command(&words);
+            command.stdout(input.try_clone().map_err(failed)?).stderr(input);
+            command.spawn().map_err(failed)?
+        };
+        let ended = match self.read(output, &child, follower).map_err(failed)? {
+            None => {
+                let left = self.until.map(|end| end.saturating_duration_since(Instant::now()));
+                wait(&mut child, left).map_err(failed)?
+            }
+            Some(Cut::Late) => {
+                family::end(&mut child).map_err(failed)?;
+                None
+            }
+            Some(Cut::StoodStill(patience)) => {
+                family::end(&mut child).map_err(failed)?;
+                return Err(Error::StoodStill { command: name(), patience });
+            }
+        };
+        let late = || Error::TooLong { command: name(), limit: began.elapsed(), stderr: String::new() };
+        ended.ok_or_else(late)
+    }
+
+    /// Hands over lines until there are no more; or until the program shall be ended, and says why.
+    fn read(&self, mut output: PipeReader, child: &Child, follower: &mut impl Follow) -> std::io::Result<Option<Cut>> {
+        let (mut lines, mut pace) = (Lines::default(), Pace::new(Pid::from_child(child)));
+        let mut piece = vec![0; PIECE];
+        loop {
+            let now = Instant::now();
+            let left = self.until.map(|end| end.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Some(Cut::Late));
+            }
+            let look = match follower.patience() {
+                Some(patience) => match pace.look(patience, now) {
+                    Some(next) => Some(next),
+                    None => return Ok(Some(Cut::StoodStill(patience))),
+                },
+                None => {
+                    pace.since = None;
+                    None
+                }
+            };
+            if is_ready(&output, left.into_iter().chain(look).min())? {
+                match output.read(&mut piece)? {
+                    0 => break,
+                    length => lines.take(piece.get(..length).unwrap_or_default(), follower),
+                }
+            }
+        }
+        lines.end(follower);
+        Ok(None)
+    }
+}
+
+/// Why a program is ended.
+enum Cut {
+    Late,
+    StoodStill(Duration),
+}
+
+/// What a program has moved.
+struct Pace {
+    leader: Pid,
+    /// The time of the last move, and what had been moved then; none while nobody minds.
+    since: Option<(Instant, u64)>,
+    next: Option<Instant>,
+}
+
+impl Pace {
+    fn new(leader: Pid) -> Self {
+        Self { leader, since: None, next: None }
+    }
+
+    /// How long until the next look; none if the program has stood still for too long.
+    ///
+    /// Where the kernel does not tell, it counts as moving.
+    fn look(&mut self, patience: Duration, now: Instant) -> Option<Duration> {
+        let pause = patience / LOOKS;
+        if let (Some(next), Some(_)) = (self.next, self.since)
+            && now < next
+        {
+            return Some(next - now);
+        }
+        self.next = Some(now + pause);
+        let moved = family::moved(self.leader);
+        match (self.since, moved) {
+            (Some((since, before)), Some(moved)) if moved.abs_diff(before) < LITTLE => {
+                (now.duration_since(since) < patience).then_some(pause)
+            }
+            _ => {
+                self.since = moved.map(|moved| (now, moved));
+                Some(pause)
+            }
+        }
+    }
+}
+
+/// Puts lines together that come in pieces.
+#[derive(Default)]
+struct Lines {
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn take(&mut self, piece: &[u8], follower: &mut impl Follow) {
+        let mut lines = piece.split_inclusive(|byte| *byte == b'\n');
+        lines.by_ref().for_each(|line| {
+            self.begun.extend_from_slice(line);
+            if line.ends_with(b"\n") {
+                self.hand_over(follower);
+            }
+        });
+    }
+
+    fn end(&mut self, follower: &mut impl Follow) {
+        if !self.begun.is_empty() {
+            self.hand_over(follower);
+        }
+    }
+
+    fn hand_over(&mut self, follower: &mut impl Follow) {
+        follower.line(String::from_utf8_lossy(&self.begun).trim_end_matches(['\n', '\r']));
+        self.begun.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use super::{Error, Follow, Runner};
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// Ends a program by its patience, from the line that says so on.
+    struct Waiting {
+        lines: Vec<String>,
+        from: &'static str,
+        patience: Duration,
+    }
+
+    impl Follow for Waiting {
+        fn line(&mut self, line: &str) {
+            self.lines.push(line.to_owned());
+        }
+
+        fn patience(&self) -> Option<Duration> {
+            self.lines.iter().any(|line| line == self.from).then_some(self.patience)
+        }
+    }
+
+    fn waiting(from: &'static str, patience: u64) -> Waiting {
+        Waiting { lines: Vec::new(), from, patience: Duration::from_millis(patience) }
+    }
+
+    /// Whether a process exists, and has not ended.
+    fn runs(pid: &str) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+    }
+
+    #[test]
+    fn lines_of_both_streams_are_followed_in_order() {
+        let mut lines = Vec::new();
+        let script = "echo one; echo two >&2; printf 'three\\r\\nfour'; exit 7";
+        let mut follower = |line: &str| lines.push(line.to_owned());
+        let status = Runner::here().until(Some(Instant::now() + LONG)).follow(&["sh", "-c", script], &mut follower);
+        assert_eq!(
+            (status.unwrap().code(), lines),
+            (Some(7), ["one", "two", "three", "four"].map(str::to_owned).to_vec())
+        );
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_in_time_is_killed_with_everything_below_it() {
+        let mut lines = Vec::new();
+        let script = "echo $$; setsid sh -c 'echo $$; sleep 600 & echo $!; wait' & wait";
+        let mut follower = |line: &str| lines.push(line.to_owned());
+        let runner = Runner::here().until(Some(Instant::now() + Duration::from_secs(2)));
+        let error = runner.follow(&["sh", "-c", script], &mut follower).unwrap_err();
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        let left: Vec<_> = lines.iter().filter(|pid| runs(pid)).collect();
+        assert_eq!(left, [] as [&String; 0]);
+    }
+
+    #[test]
+    fn a_program_that_has_closed_its_output_is_killed_in_time_too() {
+        let runner = Runner::here().until(Some(Instant::now() + Duration::from_millis(200)));
+        let error = runner.follow(&["sh", "-c", "exec sleep 600 >&- 2>&-"], &mut |_: &str| ()).unwrap_err();
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_stands_still_is_killed_once_that_counts() {
+        let mut follower = waiting("b", 400);
+        let script = "echo a; sleep 1; echo b; sleep 600";
+        let error = Runner::here().follow(&["sh", "-c", script], &mut follower).unwrap_err();
+        assert!(matches!(error, Error::StoodStill { .. }), "{error}");
+        assert_eq!(follower.lines, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_program_that_moves_a_little_at_a_time_ends_by_itself() {
+        let mut follower = waiting("a", 3000);
+        let script = "echo a; for i in $(seq 16); do head -c 100000 /dev/zero | cat > /dev/null; sleep 0.25; done";
+        let status = Runner::here().follow(&["sh", "-c", script], &mut follower).unwrap();
+        assert!(status.success());
+    }
+}
