@@ -6,13 +6,14 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use onlay_core::build::cache::{self, Driver};
 use onlay_core::build::containerfile::Containerfile;
-use onlay_core::build::failure::{self, Progress};
+use onlay_core::build::failure;
 use onlay_core::build::spec::{Cause, Failure};
-use onlay_host::command::{Run as _, Runner};
+use onlay_host::command::Run as _;
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::extras::Bound;
+use crate::limits::{Limits, Steps};
 use crate::paths::Paths;
 use crate::registries::Registries;
 use crate::report::say;
@@ -32,6 +33,7 @@ pub struct Buildah {
     pull: Vec<String>,
     push: Vec<String>,
     digest: Utf8PathBuf,
+    limits: Limits,
 }
 
 /// A container of buildah whose file system is mounted; both go away with [`Buildah::close`].
@@ -67,7 +69,7 @@ pub struct Asked<'a> {
 
 /// How a build that failed ended.
 enum Ended {
-    /// It did not begin.
+    /// It did not begin, or was ended.
     Error(Error),
     /// It failed; the same without earlier builds' layers may not.
     Stale(Failure),
@@ -82,6 +84,7 @@ impl Buildah {
         registries: &Registries,
         store: &Store,
         (architecture, environment): (&str, &BTreeMap<String, String>),
+        limits: Limits,
     ) -> Result<Self, Error> {
         let run = paths.below_work("run");
         fs::create_dir_all(&run).map_err(Error::file("create", &run))?;
@@ -97,6 +100,7 @@ impl Buildah {
             pull: access(&registries.pull),
             push: access(&registries.push),
             digest: paths.below_work("digest"),
+            limits,
         };
         for driver in Driver::ALL {
             let (buildah, mark) = (with(driver), store.storage(driver).join(WORKS));
@@ -134,17 +138,20 @@ impl Buildah {
     }
 
     fn output(&self, verb: &str, arguments: &[&str]) -> Result<String, Error> {
-        Ok(Runner::here().output(&self.command(verb, &[], arguments))?.trim().to_owned())
+        let output = self.limits.runner().output(&self.command(verb, &[], arguments));
+        let tried = || format!("run buildah {verb}");
+        Ok(output.map_err(|error| self.limits.explain(error, &tried()))?.trim().to_owned())
     }
 
     /// Runs a command that talks to a registry; a failure says what was tried.
     fn talk(&self, verb: &str, access: &[String], arguments: &[&str], tried: &str) -> Result<(), Error> {
         let mut output = String::new();
-        let status = Runner::here().follow(&self.command(verb, access, arguments), &mut |line: &str| {
+        let status = self.limits.runner().follow(&self.command(verb, access, arguments), &mut |line: &str| {
             println!("{line}");
             output.push_str(line);
             output.push('\n');
-        })?;
+        });
+        let status = status.map_err(|error| self.limits.explain(error, tried))?;
         if status.success() {
             return Ok(());
         }
@@ -224,15 +231,16 @@ impl Buildah {
     fn try_build(&self, asked: Asked<'_>) -> Result<(), Ended> {
         let options = self.build_options(asked);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let mut progress = Progress::default();
-        let status = Runner::here().follow(&self.command("build", &self.pull, &options), &mut |line: &str| {
-            println!("{line}");
-            progress.take(line);
-        });
-        let status = status.map_err(|error| Ended::Error(error.into()))?;
+        let mut steps = Steps::new();
+        let status = self.limits.runner().follow(&self.command("build", &self.pull, &options), &mut steps);
+        let status = status.map_err(|error| {
+            let error = self.limits.explain(error, "build the image");
+            Ended::Error(steps.explain(error, asked.user, asked.marked))
+        })?;
         if status.success() {
             return Ok(());
         }
+        let progress = steps.progress;
         let failure = progress.failure(asked.user, asked.marked, status.code());
         Err(if progress.may_be_stale(&failure) { Ended::Stale(failure) } else { Ended::Failed(failure) })
     }

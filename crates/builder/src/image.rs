@@ -5,6 +5,7 @@ use std::fs;
 use camino::Utf8Path;
 use onlay_core::build::assemble::{self, Install};
 use onlay_core::build::containerfile::{self, Containerfile};
+use onlay_core::build::deadline::Deadline;
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
 use onlay_core::build::packages::Manager;
@@ -20,6 +21,7 @@ use crate::destination::Destination;
 use crate::error::Error;
 use crate::extras::{self, Bound};
 use crate::input::{self, Input};
+use crate::limits::Limits;
 use crate::ostree;
 use crate::paths::Paths;
 use crate::registries::Registries;
@@ -39,13 +41,14 @@ const DOWNLOADS: [(&str, &str); 3] = [
 ];
 
 /// Builds the image and brings it to its destination; gives its name there, in a registry that by digest.
-pub fn build(paths: &Paths, destination: &Destination) -> Result<String, Error> {
+pub fn build(paths: &Paths, destination: &Destination, deadline: Option<Deadline>) -> Result<String, Error> {
+    let limits = Limits::begin(deadline)?;
     let Input { spec, desired } = input::read(paths)?;
     let file = read(paths, &spec)?;
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let mut store = Store::open(paths, spec.cache_limit)?;
-    let buildah = open(paths, &registries, &mut store, &spec)?;
+    let buildah = open(paths, &registries, &mut store, &spec, limits)?;
     let made = Work { paths, spec: &spec, file: file.as_ref(), buildah }.bring(&desired, destination);
     if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &made {
         store.suspect();
@@ -54,9 +57,15 @@ pub fn build(paths: &Paths, destination: &Destination) -> Result<String, Error> 
 }
 
 /// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
-fn open(paths: &Paths, registries: &Registries, store: &mut Store, spec: &Spec) -> Result<Buildah, Error> {
+fn open(
+    paths: &Paths,
+    registries: &Registries,
+    store: &mut Store,
+    spec: &Spec,
+    limits: Limits,
+) -> Result<Buildah, Error> {
     let meant = (spec.architecture.as_str(), &spec.extras.environment);
-    let buildah = Buildah::new(paths, registries, store, meant).and_then(|buildah| {
+    let buildah = Buildah::new(paths, registries, store, meant, limits).and_then(|buildah| {
         let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
         tidied.map(|()| buildah)
     });

@@ -16,6 +16,7 @@ mod error;
 mod extras;
 mod image;
 mod input;
+mod limits;
 mod namespace;
 mod ostree;
 mod paths;
@@ -27,19 +28,20 @@ mod store;
 
 pub use destination::Destination;
 pub use error::Error;
+pub use onlay_core::build::deadline::Deadline;
 pub use paths::Paths;
 
 use onlay_core::build::spec::Outcome;
 
 /// Builds what the mounted objects ask for, and gives the exit code of the process.
 ///
-/// The log goes to stdout, the outcome to the termination message. `itself` is how this program is run again, inside the
-/// user namespace: its path and arguments.
-pub fn run(paths: &Paths, destination: &Destination, itself: &[String]) -> i32 {
+/// The log goes to stdout, the outcome to the termination message. If there is a deadline, the build is over before it, with an
+/// outcome. `itself` is how this program is run again, inside the user namespace: its path and arguments.
+pub fn run(paths: &Paths, destination: &Destination, deadline: Option<Deadline>, itself: &[String]) -> i32 {
     if namespace::is_needed() {
-        return namespace::run_inside(paths, destination, itself);
+        return namespace::run_inside(paths, destination, deadline, itself);
     }
-    let outcome = match image::build(paths, destination) {
+    let outcome = match image::build(paths, destination, deadline) {
         Ok(image) => Outcome::Pushed { image },
         Err(error) => Outcome::Failed(error.into_failure()),
     };

@@ -1,7 +1,11 @@
 //! The user namespace that buildah works in.
 
+use std::time::Instant;
+
+use jiff::Timestamp;
+use onlay_core::build::deadline::Deadline;
 use onlay_core::build::spec::{Cause, Failure, Outcome};
-use onlay_host::command::Runner;
+use onlay_host::command::{self, Runner};
 
 use crate::destination::Destination;
 use crate::error::Error;
@@ -17,24 +21,31 @@ pub fn is_needed() -> bool {
 }
 
 /// Runs this program again as root of a user namespace, and gives its exit code.
-pub fn run_inside(paths: &Paths, destination: &Destination, itself: &[String]) -> i32 {
+///
+/// It ends itself at its deadline; what does not, as it waits for a disk, is ended a little later.
+pub fn run_inside(paths: &Paths, destination: &Destination, deadline: Option<Deadline>, itself: &[String]) -> i32 {
     let words: Vec<&str> = ["buildah", "unshare"].into_iter().chain(itself.iter().map(String::as_str)).collect();
     let mut output: Vec<String> = Vec::new();
-    let ended = Runner::here().follow(&words, &mut |line: &str| {
+    let until = deadline.map(|deadline| Instant::now() + deadline.left(Timestamp::now()) + deadline.spare() / 2);
+    let ended = Runner::here().until(until).follow(&words, &mut |line: &str| {
         println!("{line}");
         if output.len() == SHOWN {
             output.remove(0);
         }
         output.push(line.to_owned());
     });
-    let failure = match ended {
-        Ok(status) if report::was_left(paths) => return status.code().unwrap_or(1),
-        Ok(status) => {
+    let failure = match (ended, deadline) {
+        (Ok(status), _) if report::left(paths).is_some() => return status.code().unwrap_or(1),
+        (Ok(status), _) => {
             let why = "the build ended without a word, or no user namespace could be made for it";
             let message = format!("{why} ({status}); it needs newuidmap and newgidmap with file capabilities");
             Failure { output, ..Failure::new(Cause::MachineFailed, message) }
         }
-        Err(error) => Error::from(error).into_failure(),
+        (Err(command::Error::TooLong { .. }), Some(deadline)) => match report::left(paths) {
+            Some(outcome) => return outcome.exit_code(),
+            None => Failure { output, ..deadline.missed("build and push the image") },
+        },
+        (Err(error), _) => Error::from(error).into_failure(),
     };
     let outcome = Outcome::Failed(failure);
     report::leave(paths, destination, &outcome);

@@ -24,7 +24,7 @@ pub fn leave(paths: &Paths, destination: &Destination, outcome: &Outcome) {
     }
 }
 
-/// Whether an outcome was left.
-pub fn was_left(paths: &Paths) -> bool {
-    fs::read_to_string(&paths.message).is_ok_and(|text| Outcome::from_message(&text).is_some())
+/// The outcome that was left, if any was.
+pub fn left(paths: &Paths) -> Option<Outcome> {
+    Outcome::from_message(&fs::read_to_string(&paths.message).ok()?)
 }

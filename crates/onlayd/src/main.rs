@@ -8,7 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use onlay_builder::{Destination, Paths};
+use onlay_builder::{Deadline, Destination, Paths};
 use tracing_subscriber::EnvFilter;
 
 /// Builds the operating system of Kubernetes nodes on the cluster, and rolls it out.
@@ -32,7 +32,11 @@ enum Part {
     /// Answers the API server: objects in another version, and whether an object can work.
     Webhook(webhook::Arguments),
     /// Builds and pushes one image; runs in the pod of a build.
-    Build,
+    Build {
+        /// All the time that the Job has, and its end: the build is over a little earlier
+        #[arg(long, value_name = "INTERVAL")]
+        deadline: Option<Deadline>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,17 +62,18 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         Part::Controller(arguments) => runtime.block_on(onlay_controller::run(arguments.config()))?,
         Part::Agent(arguments) => runtime.block_on(onlay_agent::run(arguments.config()))?,
         Part::Webhook(arguments) => runtime.block_on(onlay_webhook::run(arguments.config()))?,
-        Part::Build => return build(),
+        Part::Build { deadline } => return build(deadline),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds with the mounts of the pod; the exit code tells the Job whether to try again.
-fn build() -> Result<ExitCode, Box<dyn Error>> {
+fn build(deadline: Option<Deadline>) -> Result<ExitCode, Box<dyn Error>> {
     let program = std::env::current_exe()?.into_os_string().into_string();
     let program = program.map_err(|path| format!("failed to read the path of this program: {}", path.display()))?;
-    let itself = [program, "build".to_owned()];
-    let code = onlay_builder::run(&Paths::default(), &Destination::Registry, &itself);
+    let mut itself = vec![program, "build".to_owned()];
+    itself.extend(deadline.map(|deadline| format!("--deadline={deadline}")));
+    let code = onlay_builder::run(&Paths::default(), &Destination::Registry, deadline, &itself);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 

@@ -1,5 +1,7 @@
 use std::fs;
 
+use jiff::Timestamp;
+use onlay_builder::Deadline;
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE, EXIT_TRANSIENT};
 use onlay_testkit::Pki;
 use rstest::rstest;
@@ -21,6 +23,45 @@ fn a_failing_instruction_is_named_with_its_line_and_its_last_words() {
     assert_eq!((step.line, step.exit_code), (4, Some(42)));
     assert!(step.instruction.starts_with("RUN echo fine && echo E:"), "{step:?}");
     assert_eq!(failure.output, ["fine", "E: no such thing"]);
+}
+
+/// The processes that run whose command line has these words.
+fn running(words: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let lines = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter_map(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    lines.filter(|line| line.contains(words)).collect()
+}
+
+#[test]
+fn a_command_that_never_ends_is_named_with_its_line_and_its_last_words_and_does_not_go_on() {
+    let mut world = World::new(OSTREE);
+    let pipe = format!("/run/never-{}", std::process::id());
+    let text = format!(
+        "FROM configs AS final\nENV A=b\nRUN mkfifo {pipe}; i=0; while :; do i=$((i+1)); echo line $i; \\\n  \
+         if [ $i = 30 ]; then cat {pipe}; fi; done\n"
+    );
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), 30));
+    let built = world.build(nothing(), Some(&text));
+    let (failure, exit_code) = built.failure();
+    assert_eq!((failure.cause, exit_code), (Cause::TimedOut, EXIT_DEFINITIVE), "{}", failure.describe());
+    let step = failure.step.as_ref().unwrap();
+    assert_eq!((step.line, step.exit_code), (3, None));
+    assert!(step.instruction.starts_with("RUN mkfifo "), "{step:?}");
+    assert_eq!(failure.output, (11..=30).map(|number| format!("line {number}")).collect::<Vec<_>>());
+    for words in ["the 30 s are over", "spec.build.timeoutSeconds of the pool's LayeringPolicy"] {
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+    assert_eq!(running(&pipe), [] as [String; 0]);
+
+    world.deadline = Some(Deadline::of_job(Timestamp::UNIX_EPOCH, 30));
+    let built = world.build(nothing(), None);
+    let (failure, exit_code) = built.failure();
+    assert_eq!((failure.cause, exit_code), (Cause::TimedOut, EXIT_DEFINITIVE), "{}", failure.describe());
+    assert!(failure.message.contains("1970-01-01T00:00:30Z by that of the controller"), "{}", failure.message);
+    assert!(!world.has_image());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use onlay_api::machine_config::MachineConfigSpec;
-use onlay_builder::{Destination, Paths};
+use onlay_builder::{Deadline, Destination, Paths};
 use onlay_core::build::extras::Extras;
 use onlay_core::build::packages::Packages;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
@@ -40,7 +40,7 @@ fn paths(directory: &Utf8Path, work: &str) -> Paths {
 
 /// Builds in the directory of another process's world.
 pub fn build_in(directory: &Utf8Path) {
-    onlay_builder::run(&paths(directory, "work-child"), &Destination::Registry, &[]);
+    onlay_builder::run(&paths(directory, "work-child"), &Destination::Registry, None, &[]);
 }
 
 /// A process and everything below it.
@@ -75,6 +75,8 @@ pub struct World {
     /// What the builds are given besides.
     pub extras: Extras,
     pub packages: Packages,
+    /// When a build has to end.
+    pub deadline: Option<Deadline>,
     directory: TempDir,
     tries: u32,
 }
@@ -98,6 +100,7 @@ impl World {
             front: None,
             extras: Extras::default(),
             packages: Packages::default(),
+            deadline: None,
             directory: tempfile::tempdir().unwrap(),
             tries: 0,
         };
@@ -149,7 +152,7 @@ impl World {
         fs::create_dir_all(self.path(&work)).unwrap();
         self.write_spec(configuration, containerfile);
         let paths = paths(&self.path(""), &work);
-        let exit_code = onlay_builder::run(&paths, &Destination::Registry, &[]);
+        let exit_code = onlay_builder::run(&paths, &Destination::Registry, self.deadline, &[]);
         let message = fs::read_to_string(&paths.message).unwrap();
         Built { exit_code, outcome: Outcome::from_message(&message).expect("an outcome") }
     }
@@ -159,7 +162,7 @@ impl World {
         self.write_spec(configuration, Some(containerfile));
         let build = |work: &str| {
             fs::create_dir_all(self.path(work)).unwrap();
-            onlay_builder::run(&paths(&self.path(""), work), &Destination::Registry, &[])
+            onlay_builder::run(&paths(&self.path(""), work), &Destination::Registry, None, &[])
         };
         thread::scope(|scope| {
             let other = scope.spawn(|| build("work-other"));

@@ -61,7 +61,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     if let (Some(directory), Some(cache)) = (&arguments.inside, &arguments.cache_dir) {
         let paths = Paths::below(directory, cache);
-        let code = onlay_builder::run(&paths, &arguments.destination(), &[]);
+        let code = onlay_builder::run(&paths, &arguments.destination(), None, &[]);
         // Some files in it belong to other users of this namespace, which nobody outside of it can remove.
         std::fs::remove_dir_all(&paths.work)?;
         return Ok(exit(code));
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     let Some(place) = prepared.filter(|_| !any_error(&findings)) else { return Ok(Exit::Error) };
     streams.out.flush()?;
     let itself = itself(arguments, &place)?;
-    let code = onlay_builder::run(place.paths(), &arguments.destination(), &itself);
+    let code = onlay_builder::run(place.paths(), &arguments.destination(), None, &itself);
     place.remove()?;
     Ok(exit(code))
 }

@@ -154,7 +154,7 @@ impl Progress {
             *self = Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused };
             return true;
         }
-        if line.starts_with(REUSED) && self.text.starts_with("RUN ") && self.output.is_empty() {
+        if line.starts_with(REUSED) && self.runs_command() && self.output.is_empty() {
             self.reused += 1;
         }
         if !is_noise(line) {
@@ -187,10 +187,31 @@ impl Progress {
         } else {
             cause
         };
-        let mut failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
+        let failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
+        self.locate(failure, file, marked, ran)
+    }
+
+    /// The failure of a build that was ended here, for this reason; `marked` as in [`origin`].
+    pub fn cut_off(&self, why: Failure, file: Option<&Containerfile>, marked: bool) -> Failure {
+        self.locate(why, file, marked, None)
+    }
+
+    /// Whether a command runs.
+    fn runs_command(&self) -> bool {
+        self.text.starts_with("RUN ")
+    }
+
+    /// Adds where a failure happened: the instruction, and the last lines of output.
+    fn locate(
+        &self,
+        mut failure: Failure,
+        file: Option<&Containerfile>,
+        marked: bool,
+        exit_code: Option<i32>,
+    ) -> Failure {
         if let Origin::User(instruction) = origin(file, self.stage, self.step, marked) {
             let instruction_text = excerpt(&instruction.text());
-            failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code: ran });
+            failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code });
         }
         let lines = self.output.iter().filter(|line| !line.starts_with("Error: building at STEP"));
         let lines: Vec<String> = lines.cloned().collect();

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
@@ -22,6 +23,7 @@ use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 
 use super::Settings;
+use super::deadline::Deadline;
 use super::part::Part;
 use super::spec::{CONFIGURATION_KEY, EXIT_DEFINITIVE, SPEC_KEY, Spec};
 
@@ -77,6 +79,8 @@ pub struct Parts<'a> {
     pub warm: Option<&'a str>,
     /// Settings of the controller.
     pub settings: &'a Settings,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// The ConfigMap that tells the builder what to do; `configuration` is the packed rendered configuration.
@@ -240,6 +244,7 @@ fn container(parts: &Parts<'_>, mounts: Vec<VolumeMount>) -> Container {
         name: CONTAINER.to_owned(),
         image: Some(parts.settings.builder_image.clone()),
         command: Some(vec!["onlayd".to_owned(), "build".to_owned()]),
+        args: Some(vec![format!("--deadline={}", Deadline::of_job(parts.now, deadline(Some(parts.policy))))]),
         env: Some(vec![variable("HOME", format!("{WORK_DIRECTORY}/home"))]),
         resources: Some(wishes::resources(parts.policy)),
         security_context: Some(SecurityContext {

@@ -2,7 +2,8 @@
 //!
 //! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`], [`accounts`], [`var`], [`check`] and [`failure`]
 //! are what the builder in the Job decides by; [`spec`] is what the two say to each other, [`progress`] what the log says
-//! meanwhile, and [`figures`] what it says in the end. A build has a [`part`] for each architecture.
+//! meanwhile, and [`figures`] what it says in the end. A build has a [`part`] for each architecture. [`deadline`] says when that
+//! has to be over.
 
 pub mod accounts;
 pub mod assemble;
@@ -10,6 +11,7 @@ pub mod base;
 pub mod cache;
 pub mod check;
 pub mod containerfile;
+pub mod deadline;
 pub mod extras;
 pub mod failure;
 pub mod figures;

@@ -125,6 +125,8 @@ pub enum Cause {
     NetworkFailed,
     /// Something that the build is given is no longer what it was when the build was made.
     InputChanged,
+    /// The build was not ready when it had to be.
+    TimedOut,
     /// The machine of the build ran out of something, or stopped the build.
     MachineFailed,
     /// Something else.
@@ -144,6 +146,7 @@ impl Cause {
             Self::CertificateNotTrusted => "CertificateNotTrusted",
             Self::NetworkFailed => "NetworkFailed",
             Self::InputChanged => "InputChanged",
+            Self::TimedOut => "TimedOut",
             Self::MachineFailed => "MachineFailed",
             Self::BuilderFailed => "BuilderFailed",
         }

@@ -130,6 +130,18 @@ fn a_step_keeps_its_last_lines() {
 }
 
 #[test]
+fn a_step_that_is_ended_is_named_with_its_last_words() {
+    let file = parse("FROM configs AS final\nENV A=b\nRUN while :; do :; done\n").unwrap();
+    let mut progress = Progress::default();
+    for line in ["[2/2] STEP 2/3: ENV A=b", "--> 6e96e2f9be9", "[2/2] STEP 3/3: RUN while :; do :; done", "a"] {
+        progress.take(line);
+    }
+    let failure = progress.cut_off(Failure::new(Cause::TimedOut, "it is late"), file.as_ref(), false);
+    assert_eq!(failure.describe(), "line 3: `RUN while :; do :; done`: it is late. Last lines of output:\na");
+    assert!(progress.runs_command() && failure.cause.is_definitive());
+}
+
+#[test]
 fn layers_that_were_there_are_counted_and_say_nothing_about_a_failure() {
     let file =
         parse("FROM configs AS final\nRUN a() { :; }; a\nENV A=b\nCOPY --from=configs /a /a\nRUN exit 7\n").unwrap();

@@ -63,11 +63,15 @@ fn settings() -> Settings {
     }
 }
 
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
 /// The Job of a build with this policy, the builds before it having run on `node-1`.
 fn job_with(policy: &BuildPolicy) -> Job {
     let (build, spec, settings) = (build(), spec(), settings());
     let (pool, part, warm) = ("worker-automount", &part(&build), Some("node-1"));
-    job(&Parts { build: &build, spec: &spec, pool, part, policy, warm, settings: &settings })
+    job(&Parts { build: &build, spec: &spec, pool, part, policy, warm, settings: &settings, now: now() })
 }
 
 fn pod_with(policy: &BuildPolicy) -> PodSpec {
@@ -78,7 +82,8 @@ fn pod_with(policy: &BuildPolicy) -> PodSpec {
 fn the_objects_of_a_build() {
     let (build, spec, settings, policy) = (build(), spec(), settings(), BuildPolicy::default());
     let (pool, part) = ("worker-automount", &part(&build));
-    let parts = Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings };
+    let parts =
+        Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings, now: now() };
     insta::assert_json_snapshot!("job", job(&parts));
     insta::assert_json_snapshot!("config-map", config_map(&parts, vec![1, 2, 3]).unwrap());
 }
@@ -109,7 +114,8 @@ fn the_job_mounts_what_is_given() {
     let spec = Spec { extras: Extras::of(&policy, &provided, "worker-automount"), ..spec() };
     let (build, settings) = (build(), settings());
     let (pool, part) = ("worker-automount", &part(&build));
-    let parts = Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings };
+    let parts =
+        Parts { build: &build, spec: &spec, pool, part, policy: &policy, warm: None, settings: &settings, now: now() };
     insta::assert_json_snapshot!("job-with-extras", job(&parts));
     let Some(Entitlement::Copied(name, contents)) = provided.entitlements.choose(pool) else { panic!("{provided:?}") };
     insta::assert_json_snapshot!("entitlement", entitlement(&parts, name, contents).0);

@@ -49,6 +49,9 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
     }
     if let Some(ended) = condition(job, "Failed") {
         return match last_word(part) {
+            Some(Outcome::Failed(failure)) if is_late(ended) && failure.cause != Cause::TimedOut => {
+                Run::Failed(late_after(failure, without_word(job, ended, part)))
+            }
             Some(Outcome::Failed(failure)) => Run::Failed(failure),
             _ if is_recent(ended, now) => Run::Ending,
             _ => Run::Failed(without_word(job, ended, part)),
@@ -166,6 +169,17 @@ fn obstacle(pod: &Pod) -> String {
     unmet.find_map(|condition| condition.message.clone()).unwrap_or_else(|| "it is about to start".to_owned())
 }
 
+/// Whether a Job was ended since its time was over: its last pod is gone, with its word.
+fn is_late(ended: &JobCondition) -> bool {
+    ended.reason.as_deref() == Some("DeadlineExceeded")
+}
+
+/// The failure of a Job that was ended in a try after one that failed so.
+fn late_after(before: Failure, late: Failure) -> Failure {
+    let message = format!("{}; the last try before failed: {}", late.message, before.message);
+    Failure { cause: late.cause, message, ..before }
+}
+
 /// The failure of a Job whose pod has left no word.
 fn without_word(job: &Job, ended: &JobCondition, part: &PartOfBuild<'_>) -> Failure {
     let reason = ended.reason.as_deref().unwrap_or("Failed");
@@ -176,11 +190,16 @@ fn without_word(job: &Job, ended: &JobCondition, part: &PartOfBuild<'_>) -> Fail
         Some(reason) => format!("; its last pod ended with exit code {} ({reason})", terminated.exit_code),
         None => format!("; its last pod ended with exit code {}", terminated.exit_code),
     });
-    let cause = if reason == "DeadlineExceeded" || needs_memory { Cause::MachineFailed } else { Cause::BuilderFailed };
-    let way_out = match (reason, job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds)) {
-        ("DeadlineExceeded", Some(seconds)) => {
+    let cause = match needs_memory {
+        _ if is_late(ended) => Cause::TimedOut,
+        true => Cause::MachineFailed,
+        false => Cause::BuilderFailed,
+    };
+    let way_out = match job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds) {
+        Some(seconds) if is_late(ended) => {
             format!(
-                "; it may take {seconds} s, which spec.build.timeoutSeconds of the pool's LayeringPolicy can change"
+                "; it may take {seconds} s, which spec.build.timeoutSeconds of the pool's LayeringPolicy can change; delete \
+                 the MachineOSBuild to build again"
             )
         }
         _ if needs_memory => format!("; {MORE_OF_THE_MACHINE}"),

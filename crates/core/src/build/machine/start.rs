@@ -217,6 +217,7 @@ fn objects(
         policy: &policy,
         warm: warm(observed, &part.architecture),
         settings: observed.settings,
+        now,
     };
     let config_map = config_map(&parts, target.spec).map_err(NotMade::Failure)?;
     let secret = entitlement(observed, &parts).map(|secret| Action::BuildSecret(Box::new(secret)));

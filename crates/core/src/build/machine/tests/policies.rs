@@ -3,6 +3,7 @@ use onlay_api::names;
 use serde_json::{Value, json};
 
 use super::world::{IMAGE, World};
+use crate::build::spec::{Cause, Failure, Outcome};
 
 /// A world whose pool has this policy for its builds.
 pub(super) fn with_policy(build: Value) -> World {
@@ -73,6 +74,23 @@ fn a_build_that_takes_too_long_names_the_field() {
     let (state, message) = World::state(world.only_build());
     assert_eq!(state, "Failed");
     assert!(message.contains("600 s, which spec.build.timeoutSeconds of the pool's LayeringPolicy"), "{message}");
+}
+
+#[test]
+fn a_build_that_takes_too_long_after_a_try_that_failed_tells_both() {
+    let mut world = with_policy(json!({"timeoutSeconds": 600}));
+    world.settle();
+    world.run_pod();
+    world.settle();
+    world.end_pod(Some(&Outcome::Failed(Failure::new(Cause::NetworkFailed, "the mirror is away"))));
+    world.end_job_for("DeadlineExceeded");
+    world.settle();
+    let (state, message) = World::state(world.only_build());
+    assert_eq!(state, "Failed");
+    for words in ["600 s, which spec.build.timeoutSeconds", "the last try before failed: the mirror is away"] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert!(!message.contains("no more tries follow"), "{message}");
 }
 
 #[test]
