@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::extras::Bound;
-use crate::limits::{Limits, Steps};
+use crate::limits::{Limits, Steps, Talk};
 use crate::paths::Paths;
 use crate::registries::Registries;
 use crate::report::say;
@@ -140,22 +140,25 @@ impl Buildah {
     fn output(&self, verb: &str, arguments: &[&str]) -> Result<String, Error> {
         let output = self.limits.runner().output(&self.command(verb, &[], arguments));
         let tried = || format!("run buildah {verb}");
-        Ok(output.map_err(|error| self.limits.explain(error, &tried()))?.trim().to_owned())
+        Ok(output.map_err(|error| self.limits.explain(error, &tried(), "the build's node"))?.trim().to_owned())
     }
 
-    /// Runs a command that talks to a registry; a failure says what was tried.
-    fn talk(&self, verb: &str, access: &[String], arguments: &[&str], tried: &str) -> Result<(), Error> {
-        let mut output = String::new();
-        let status = self.limits.runner().follow(&self.command(verb, access, arguments), &mut |line: &str| {
-            println!("{line}");
-            output.push_str(line);
-            output.push('\n');
-        });
-        let status = status.map_err(|error| self.limits.explain(error, tried))?;
+    /// Runs a command that talks to the registry of an image; a failure says what was tried.
+    fn talk(
+        &self,
+        verb: &str,
+        access: &[String],
+        arguments: &[&str],
+        (tried, image): (&str, &str),
+    ) -> Result<(), Error> {
+        let mut talk = Talk::new(&self.limits);
+        let status = self.limits.runner().follow(&self.command(verb, access, arguments), &mut talk);
+        let registry = format!("registry {}", image.split('/').next().unwrap_or(image));
+        let status = status.map_err(|error| self.limits.explain(error, tried, &registry))?;
         if status.success() {
             return Ok(());
         }
-        let (cause, said) = failure::registry_failure(&output);
+        let (cause, said) = failure::registry_failure(&talk.output);
         let message = format!("failed to {tried}: {said}; {}", failure::way_out(cause));
         Err(Error::Build(Failure::new(cause, message)))
     }
@@ -163,7 +166,8 @@ impl Buildah {
     /// Pulls an image, unless it is here.
     pub fn pull(&self, image: &str, secret: &str) -> Result<(), Error> {
         let tried = format!("pull {image} with Secret {secret}");
-        self.talk("pull", &self.pull, &["--policy", "missing", "--arch", &self.architecture, image], &tried)
+        let arguments = ["--policy", "missing", "--arch", &self.architecture, image];
+        self.talk("pull", &self.pull, &arguments, (&tried, image))
     }
 
     /// Whether there is an image of this name.
@@ -231,10 +235,10 @@ impl Buildah {
     fn try_build(&self, asked: Asked<'_>) -> Result<(), Ended> {
         let options = self.build_options(asked);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let mut steps = Steps::new();
+        let mut steps = Steps::new(&self.limits);
         let status = self.limits.runner().follow(&self.command("build", &self.pull, &options), &mut steps);
         let status = status.map_err(|error| {
-            let error = self.limits.explain(error, "build the image");
+            let error = self.limits.explain(error, "build the image", "the registry or server that is asked");
             Ended::Error(steps.explain(error, asked.user, asked.marked))
         })?;
         if status.success() {
@@ -275,7 +279,7 @@ impl Buildah {
     pub fn push(&self, image: &str, target: &str, secret: &str) -> Result<String, Error> {
         let tried = format!("push to {target} with Secret {secret}");
         let (digest, destination) = (self.digest.as_str(), format!("docker://{target}"));
-        self.talk("push", &self.push, &["--digestfile", digest, image, &destination], &tried)?;
+        self.talk("push", &self.push, &["--digestfile", digest, image, &destination], (&tried, target))?;
         let text = fs::read_to_string(&self.digest).map_err(Error::file("read", &self.digest))?;
         let digest = text.trim();
         if digest.starts_with("sha256:") {

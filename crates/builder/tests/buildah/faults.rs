@@ -1,7 +1,10 @@
 //! Registries that misbehave: what a build says of them, and that it succeeds when they behave again.
 
 use std::fs;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use onlay_builder::Deadline;
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE, EXIT_TRANSIENT};
 use onlay_testkit::registry_server::{Fault, Method, Wrong};
 use rstest::rstest;
@@ -13,7 +16,10 @@ const ALL: usize = 1000;
 const BASE: (Method, &str) = (Method::GET, "/os/base/manifests/");
 const BLOB: (Method, &str) = (Method::GET, "/os/base/blobs/");
 const UPLOAD: (Method, &str) = (Method::POST, "/os/image/blobs/uploads/");
+const LAYER: (Method, &str) = (Method::PATCH, "/os/image/blobs/uploads/");
 const IMAGE: (Method, &str) = (Method::PUT, "/os/image/manifests/");
+/// Seconds that a build has which waits for a registry: in an eighth of it something has to move.
+const TIMEOUT: i64 = 80;
 
 fn spoil(world: &World, (method, path): (Method, &'static str), times: usize, wrong: Wrong) {
     world.front.as_ref().unwrap().spoil(Some(Fault { method, path, times, wrong }));
@@ -50,6 +56,58 @@ fn a_registry_that(
     world.front.as_ref().unwrap().spoil(None);
     let built = world.build(configuration(&[("/etc/a", "a")], &[], &[]), None);
     assert!(built.image().starts_with(&format!("{}/os/image@sha256:", world.address())));
+}
+
+#[rstest]
+#[case::at_the_base(BLOB, "failed to pull ", "/os/base@sha256:")]
+#[case::at_the_upload(LAYER, "failed to push to ", "/os/image:worker-5d56")]
+#[case::at_the_manifest(IMAGE, "failed to push to ", "/os/image:worker-5d56")]
+fn a_registry_that_stalls_is_given_up(
+    #[case] requests: (Method, &'static str),
+    #[case] tried: &str,
+    #[case] image: &str,
+) {
+    let mut world = World::new(OSTREE).with_front();
+    spoil(&world, requests, ALL, Wrong::Stalled);
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), TIMEOUT));
+    let built = world.build(configuration(&[("/etc/a", "a")], &[], &[]), None);
+    let (failure, exit_code) = built.failure();
+    assert_eq!((failure.cause, exit_code), (Cause::NetworkFailed, EXIT_TRANSIENT), "{}", failure.message);
+    let address = world.address();
+    for words in [tried, &format!("{address}{image}"), &format!("check that registry {address} works"), " for 10 s"] {
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+
+    world.front.as_ref().unwrap().spoil(None);
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), TIMEOUT));
+    world.build(configuration(&[("/etc/a", "a")], &[], &[]), None).image();
+}
+
+#[test]
+fn a_registry_that_stalls_at_another_image_of_the_containerfile_is_given_up() {
+    let mut world = World::new(OSTREE).with_front();
+    let other = format!("{}/os/base:1", world.address());
+    spoil(&world, (Method::GET, "/os/base/manifests/1"), ALL, Wrong::Stalled);
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), TIMEOUT));
+    let text = format!("FROM {other} AS tool\nFROM configs AS final\nCOPY --from=tool /etc/motd /usr/share/seen\n");
+    let built = world.build(configuration(&[], &[], &[]), Some(&text));
+    let (failure, exit_code) = built.failure();
+    assert_eq!((failure.cause, exit_code), (Cause::NetworkFailed, EXIT_TRANSIENT), "{}", failure.describe());
+    let step = failure.step.as_ref().unwrap();
+    assert!(step.line == 1 && step.instruction.contains(&other), "{step:?}");
+}
+
+#[rstest]
+#[case::at_the_base(BLOB, 64 << 10)]
+#[case::at_the_upload(LAYER, 512 << 10)]
+fn a_registry_that_is_slow_is_waited_for(#[case] requests: (Method, &'static str), #[case] piece: usize) {
+    let mut world = World::new(OSTREE).with_front();
+    spoil(&world, requests, ALL, Wrong::Slow { piece, pause: Duration::from_millis(400) });
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), TIMEOUT));
+    // More than the kernel takes at once, and nothing that gets small when it is packed.
+    let text = "FROM configs AS final\nRUN for i in 1 2 3 4 5 6 7 8; do cat /usr/bin/*; done > /usr/share/large\n";
+    world.build(configuration(&[("/etc/a", "a")], &[], &[]), Some(text)).image();
+    assert!(world.front.as_ref().unwrap().left() < ALL, "nothing was slow");
 }
 
 #[rstest]

@@ -1,4 +1,4 @@
-//! When a build has to end.
+//! When a build has to end, and how long its parts may stand still.
 //!
 //! Source of the rule: the API server ends a Job that has run for `activeDeadlineSeconds`, all its pods counted, and removes the
 //! pod that runs, with its last word and its log. So the builder ends itself a little before that, and says where it was.
@@ -18,6 +18,11 @@ use super::spec::{Cause, Failure};
 /// How long before its Job a builder ends at most, and the part of the whole time that it is at most.
 const SPARE: SignedDuration = SignedDuration::from_secs(30);
 const SPARE_PART: i32 = 6;
+/// How long a pull or push may stand still at most, and the part of the whole time that it may at most: every try may end in
+/// it before the time is over. A registry may be silent for minutes when it has a large layer to put in its place.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+const PATIENCE_PART: i32 = 8;
+
 /// When the Job of a build has to end.
 ///
 /// As text it is an interval of ISO 8601, all the time that the Job has and its end: `PT2H/2026-01-01T02:00:00Z`.
@@ -84,6 +89,11 @@ impl Deadline {
     }
 }
 
+/// How long a pull or push may stand still.
+pub fn patience(deadline: Option<&Deadline>) -> Duration {
+    unsigned(deadline.map_or(PATIENCE, |deadline| PATIENCE.min(deadline.timeout / PATIENCE_PART)))
+}
+
 fn unsigned(duration: SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or_default()
 }
@@ -133,6 +143,15 @@ mod tests {
     fn no_try_may_take_longer_than_all_whatever_the_clock_says() {
         let deadline = Deadline::of_job(at("12:00:00"), 600);
         assert_eq!(deadline.left(at("00:00:00")), Duration::from_secs(570));
+    }
+
+    #[rstest]
+    #[case::without_a_deadline(None, 600)]
+    #[case::of_two_hours(Some(7200), 600)]
+    #[case::of_ten_minutes(Some(600), 75)]
+    fn every_try_may_stand_still_once(#[case] seconds: Option<i64>, #[case] expected: u64) {
+        let deadline = seconds.map(|seconds| Deadline::of_job(at("00:00:00"), seconds));
+        assert_eq!(patience(deadline.as_ref()), Duration::from_secs(expected));
     }
 
     #[test]

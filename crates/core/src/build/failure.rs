@@ -2,6 +2,8 @@
 //!
 //! Source of the words: buildah 1.28.2 (Debian 12) and what commands in a build print; see the fixtures of the tests.
 
+use std::time::Duration;
+
 use super::assemble::{INSTALL, Origin, origin};
 use super::containerfile::{Containerfile, excerpt};
 use super::spec::{Cause, Failure, Step};
@@ -112,6 +114,16 @@ fn command_cause(output: &[String]) -> Cause {
 pub const MORE_OF_THE_MACHINE: &str = "check space and memory of the build's node, and what spec.build.resources of the \
                                        pool's LayeringPolicy lets the build use";
 
+/// The failure of an attempt in which nothing moved for longer than it may; `registry` is who should have moved it.
+pub fn stood_still(tried: &str, registry: &str, patience: Duration) -> Failure {
+    let message = format!(
+        "failed to {tried}: next to nothing was sent or received for {} s; check that {registry} works, and that the build's \
+         node reaches it",
+        patience.as_secs()
+    );
+    Failure::new(Cause::NetworkFailed, message)
+}
+
 /// What a person can do about a failure of this kind at a registry.
 pub fn way_out(cause: Cause) -> &'static str {
     match cause {
@@ -196,8 +208,8 @@ impl Progress {
         self.locate(why, file, marked, None)
     }
 
-    /// Whether a command runs.
-    fn runs_command(&self) -> bool {
+    /// Whether a command runs. It may wait for what it likes; every other instruction reads or writes.
+    pub fn runs_command(&self) -> bool {
         self.text.starts_with("RUN ")
     }
 

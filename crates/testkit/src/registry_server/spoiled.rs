@@ -1,12 +1,12 @@
 //! A registry whose answers are spoiled on demand: a proxy with TLS before a real one.
 //!
-//! Everything that no fault is about is passed on as it is, both ways. It speaks HTTP/1.1 only, keeps each body in memory,
-//! and cuts connections only within a body: what happens below HTTP is not its business.
+//! Everything that no fault is about is passed on as it is, both ways. It speaks HTTP/1.1 only, and keeps each body in memory.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use camino::Utf8PathBuf;
+use futures::stream::{self, Stream, StreamExt};
 
 use super::{RegistryServer, RegistryServerError};
 use crate::layout;
@@ -28,6 +29,15 @@ pub enum Wrong {
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The connection ends in the middle of the answer's body.
     Truncated,
+    /// The answer's body begins and never goes on; an answer without a body never comes.
+    Stalled,
+    /// Both bodies come in pieces of so many bytes, with a pause before each.
+    Slow {
+        /// Bytes of a piece.
+        piece: usize,
+        /// The pause.
+        pause: Duration,
+    },
     /// The answer's body has another last byte.
     Changed,
     /// The answer names another digest than the registry's.
@@ -157,10 +167,14 @@ impl Shared {
     }
 
     /// What the registry answers.
-    async fn ask(&self, request: Request) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+    async fn ask(&self, request: Request, wrong: Option<&Wrong>) -> Result<(StatusCode, HeaderMap, Bytes), String> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let body = to_bytes(body, usize::MAX).await.map_err(|error| error.to_string())?;
+        let body = match wrong {
+            Some(Wrong::Slow { piece, pause }) => read_slowly(body, *piece, *pause).await,
+            _ => to_bytes(body, usize::MAX).await,
+        };
+        let body = body.map_err(|error| error.to_string())?;
         let asked = self.client.request(parts.method, format!("https://{}{path}", self.behind));
         let answer = asked.headers(parts.headers).body(body).send().await.map_err(|error| error.to_string())?;
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -178,9 +192,12 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
         }
         return response;
     }
-    match shared.ask(request).await {
+    match shared.ask(request, wrong.as_ref()).await {
         Ok((status, mut headers, bytes)) => {
             headers.remove(header::TRANSFER_ENCODING);
+            if matches!(wrong, Some(Wrong::Stalled)) && bytes.is_empty() {
+                std::future::pending::<()>().await;
+            }
             let body = spoil(wrong, &mut headers, bytes);
             *response.status_mut() = status;
             *response.headers_mut() = headers;
@@ -198,9 +215,13 @@ fn spoil(wrong: Option<Wrong>, headers: &mut HeaderMap, bytes: Bytes) -> Body {
     match wrong {
         Some(Wrong::Truncated) => {
             let half = bytes.slice(..bytes.len() / 2);
-            let pieces = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-            Body::from_stream(futures::stream::iter(pieces))
+            Body::from_stream(stream::iter([Ok(half), Err(reset())]))
         }
+        Some(Wrong::Stalled) => {
+            let half = bytes.slice(..bytes.len() / 2);
+            Body::from_stream(stream::iter([Ok::<_, io::Error>(half)]).chain(stream::pending()))
+        }
+        Some(Wrong::Slow { piece, pause }) => Body::from_stream(slowly(bytes, piece, pause)),
         Some(Wrong::Changed) => {
             let mut bytes = bytes.to_vec();
             if let Some(last) = bytes.last_mut() {
@@ -217,4 +238,34 @@ fn spoil(wrong: Option<Wrong>, headers: &mut HeaderMap, bytes: Bytes) -> Body {
         }
         Some(Wrong::Status(..)) | None => Body::from(bytes),
     }
+}
+
+fn reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
+/// Gives bytes in pieces, with a pause before each.
+fn slowly(bytes: Bytes, piece: usize, pause: Duration) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(bytes, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let next = rest.split_to(piece.min(rest.len()));
+        Some((Ok(next), rest))
+    })
+}
+
+/// Takes a body, and pauses whenever another piece of it is there: whoever sends it has to wait.
+async fn read_slowly(body: Body, piece: usize, pause: Duration) -> Result<Bytes, axum::Error> {
+    let mut frames = body.into_data_stream();
+    let (mut bytes, mut pauses) = (Vec::new(), 0);
+    while let Some(frame) = frames.next().await {
+        bytes.extend_from_slice(&frame?);
+        while bytes.len() / piece > pauses {
+            pauses += 1;
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(bytes.into())
 }
