@@ -44,6 +44,8 @@ const NETWORK: [&str; 27] = [
     "digest did not match",
     "does not match expected",
 ];
+/// Words of a connection that the builder itself lost, in lower case; a command may print them when all is well.
+const CONNECTION: [&str; 3] = ["write: broken pipe", "use of closed network connection", "client connection lost"];
 /// Words of a machine that is out of something.
 const MACHINE: [&str; 4] =
     ["no space left on device", "cannot allocate memory", "exited on killed", "too many open files"];
@@ -75,7 +77,7 @@ pub fn registry_cause(text: &str) -> Cause {
         Cause::CertificateNotTrusted
     } else if says(&ACCESS) {
         Cause::AccessDenied
-    } else if says(&NETWORK) {
+    } else if says(&NETWORK) || says(&CONNECTION) {
         Cause::NetworkFailed
     } else if says(&NOT_FOUND) {
         Cause::ImageNotFound

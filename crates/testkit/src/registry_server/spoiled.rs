@@ -29,6 +29,8 @@ pub enum Wrong {
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The connection ends in the middle of the answer's body.
     Truncated,
+    /// The connection ends in the middle of the request's body, or before the answer if it has none.
+    Dropped,
     /// The answer's body begins and never goes on; an answer without a body never comes.
     Stalled,
     /// Both bodies come in pieces of so many bytes, with a pause before each.
@@ -192,6 +194,12 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
         }
         return response;
     }
+    if let Some(Wrong::Dropped) = wrong {
+        drop(request.into_body().into_data_stream().next().await);
+        // The connection ends with the body, which fails before anything is sent.
+        *response.body_mut() = Body::from_stream(stream::iter([Err::<Bytes, _>(reset())]));
+        return response;
+    }
     match shared.ask(request, wrong.as_ref()).await {
         Ok((status, mut headers, bytes)) => {
             headers.remove(header::TRANSFER_ENCODING);
@@ -236,7 +244,7 @@ fn spoil(wrong: Option<Wrong>, headers: &mut HeaderMap, bytes: Bytes) -> Body {
             }
             Body::from(bytes)
         }
-        Some(Wrong::Status(..)) | None => Body::from(bytes),
+        Some(Wrong::Status(..) | Wrong::Dropped) | None => Body::from(bytes),
     }
 }
 

@@ -83,6 +83,7 @@ fn a_build_failure_says_line_instruction_and_way_out(
 #[case::without_credentials(include_str!("../fixtures/buildah-1.28.2/push-anonymous.txt"), Cause::AccessDenied)]
 #[case::with_a_wrong_password(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"), Cause::AccessDenied)]
 #[case::to_nobody(include_str!("../fixtures/buildah-1.28.2/push-unreachable.txt"), Cause::NetworkFailed)]
+#[case::to_one_that_hangs_up(include_str!("../fixtures/buildah-1.28.2/push-dropped.txt"), Cause::NetworkFailed)]
 #[case::to_a_stranger(include_str!("../fixtures/buildah-1.28.2/push-untrusted.txt"), Cause::CertificateNotTrusted)]
 fn a_push_failure_has_a_cause(#[case] recorded: &str, #[case] cause: Cause) {
     assert_eq!(registry_failure(recorded).0, cause);
