@@ -127,7 +127,9 @@ fn a_step_keeps_its_last_lines() {
     progress.take("STEP 1/1: RUN yes");
     (0..1000).for_each(|number| assert!(!progress.take(&number.to_string())));
     assert_eq!(progress.output.len(), KEPT);
-    assert_eq!(progress.failure(None, false, Some(1)).output.last().map(String::as_str), Some("999"));
+    let last: Vec<String> = (980..1000).map(|number: usize| number.to_string()).collect();
+    assert_eq!(progress.failure(None, false, Some(1)).output, last);
+    assert_eq!(progress.cut_off(Failure::new(Cause::TimedOut, ""), None, false).output, last);
 }
 
 #[test]
