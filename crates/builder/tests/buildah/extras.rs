@@ -83,6 +83,35 @@ fn a_containerfile_of_an_object_copies_the_files_beside_it() {
 }
 
 #[test]
+fn a_containerfile_of_an_object_may_be_as_large_as_the_object() {
+    let mut world = World::new(OSTREE);
+    let many = |line: &str, bytes: usize| line.repeat(bytes / line.len());
+    let text = [
+        many("# a comment of some length, and not the only one\n", 200_000),
+        "FROM configs AS final\n".to_owned(),
+        format!("RUN true{} && echo end > /usr/share/end\n", many(" \\\n  && : of /etc/motd", 100_000)),
+        format!(
+            "COPY <<'EOF' /usr/share/large\n{}EOF\n",
+            many("a line of /a/file that $is long, <<EOF not the last\n", 400_000)
+        ),
+        format!("RUN <<EOF\n{}echo script > /usr/share/script\nEOF\n", many("A=1 # and <<EOT some more\n", 250_000)),
+    ]
+    .concat();
+    assert!((900_000..1 << 20).contains(&text.len()), "{}", text.len());
+    kubelet_mounts(&world, "context", &[("Containerfile", &text)]);
+    let contents = [("Containerfile".to_owned(), text.into_bytes())].into();
+    let (name, key) = ("worker-image".to_owned(), "Containerfile".to_owned());
+    world.extras.source = Some(Source { kind: Kind::ConfigMap, name, key, digests: digests(&contents) });
+    let built = world.build(nothing(), None);
+    let layers = world.layers(built.image());
+    assert_eq!(
+        ["end", "script"].map(|name| newest(&layers, &format!("usr/share/{name}")).unwrap()),
+        ["end\n", "script\n"]
+    );
+    assert!(newest(&layers, "usr/share/large").unwrap().len() > 390_000);
+}
+
+#[test]
 fn a_build_argument_is_seen_and_another_value_runs_the_command_again() {
     let mut world = World::new(OSTREE).with_cache();
     let mut build = |value: &str| {

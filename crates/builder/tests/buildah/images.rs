@@ -78,6 +78,24 @@ fn an_image_has_the_bases_layers_the_configuration_and_what_the_user_wrote() {
 }
 
 #[test]
+fn a_containerfile_with_carriage_returns_and_a_byte_order_mark_builds_as_one_without() {
+    let mut world = World::new(OSTREE);
+    let text = "# escape=\\\nFROM configs AS final\n\
+        RUN echo joined \\\n  # why\n  > /usr/share/joined\n\
+        RUN <<EOF\nset -e\necho script > /usr/share/script\nEOF\n\
+        RUN <<EOF\n#!/bin/sh\necho program > /usr/share/program\nEOF\n\
+        RUN cat <<EOF > /usr/share/input\ninput\nEOF\n\
+        COPY <<'EOF' /etc/copied\none\ntwo\nEOF\n";
+    let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    let built = world.build(configuration(&[], &[], &[]), Some(&text));
+    let layers = world.layers(built.image());
+    for name in ["joined", "script", "program", "input"] {
+        assert_eq!(newest(&layers, &format!("usr/share/{name}")), Some(format!("{name}\n")), "{name}");
+    }
+    assert_eq!(newest(&layers, "etc/copied").as_deref(), Some("one\ntwo\n"));
+}
+
+#[test]
 fn a_configuration_alone_gives_the_same_image_every_time() {
     let mut world = World::new(OSTREE);
     let wanted = configuration(&[("/etc/motd", "ours\n")], &[], &[]);

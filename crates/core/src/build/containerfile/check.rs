@@ -93,17 +93,17 @@ pub(super) fn check(file: &Containerfile, outside: &Outside<'_>) -> Result<(), C
 }
 
 /// The image that a stage goes back to, through the stages before it.
-fn root_of(file: &Containerfile, index: usize) -> &str {
-    let Some(stage) = file.stages.get(index) else { return "" };
-    let earlier = file.stages.iter().take(index);
-    let parent = earlier
-        .enumerate()
-        .rev()
-        .find(|(_, earlier)| earlier.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(&stage.base)));
-    match parent {
-        Some((parent, _)) => root_of(file, parent),
-        None if stage.base.eq_ignore_ascii_case(CONFIGS) => CONFIGS,
-        None => &stage.base,
+fn root_of(file: &Containerfile, mut index: usize) -> &str {
+    loop {
+        let Some((stage, earlier)) = file.stages.get(..=index).and_then(|stages| stages.split_last()) else {
+            return "";
+        };
+        let is_parent = |each: &Stage| each.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(&stage.base));
+        match earlier.iter().rposition(is_parent) {
+            Some(parent) => index = parent,
+            None if stage.base.eq_ignore_ascii_case(CONFIGS) => return CONFIGS,
+            None => return &stage.base,
+        }
     }
 }
 

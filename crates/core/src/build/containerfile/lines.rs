@@ -18,7 +18,11 @@ impl<'a> Lines<'a> {
 }
 
 /// Splits a text into what stands above the first instruction, and the instructions.
+///
+/// What editors of other systems write, a byte order mark and carriage returns, is no part of any line: commands, scripts and
+/// files of heredocs are for Linux.
 pub(super) fn split(text: &str) -> Result<(String, Vec<Instruction>), ContainerfileError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let escape = escape_of(text);
     let mut lines = Lines { rest: text.lines(), number: 0 };
     let (mut head, mut instructions) = (String::new(), Vec::new());

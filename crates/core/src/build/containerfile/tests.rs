@@ -48,6 +48,7 @@ fn a_text_without_instructions_is_none_at_all(#[case] text: &str) {
 #[case::behind_spaces("  FROM configs\n\tRUN true", "RUN")]
 #[case::with_another_escape("# escape=`\nFROM configs\nRUN a `\n  b", "RUN")]
 #[case::with_windows_line_ends("FROM configs\r\nRUN true\r\n", "RUN")]
+#[case::behind_a_byte_order_mark("\u{feff}FROM configs\nRUN true\n", "RUN")]
 fn instructions_are_known(#[case] text: &str, #[case] keyword: &str) {
     assert_eq!(parsed(text).stages[0].instructions[1].keyword.as_str(), keyword);
 }
@@ -189,6 +190,14 @@ fn the_last_stage_may_reach_configs(#[case] text: &str) {
 }
 
 #[test]
+fn as_many_stages_as_fit_into_an_object_are_followed() {
+    let stages: String = (1..40_000).map(|number| format!("FROM a{} AS a{number}\n", number - 1)).collect();
+    let text = format!("FROM configs AS a0\n{stages}");
+    assert!(text.len() < 1 << 20);
+    assert_eq!(parsed(&text).stages.len(), 40_000);
+}
+
+#[test]
 fn helper_stages_take_the_defaults_of_arguments() {
     let file = parsed("ARG HOST=quay.io VERSION=\"9\"\nFROM $HOST/tool:v${VERSION} AS tool\nFROM configs");
     assert_eq!(file.stages[0].base, "quay.io/tool:v9");
@@ -197,6 +206,7 @@ fn helper_stages_take_the_defaults_of_arguments() {
 #[rstest]
 #[case::plain("RUN <<EOF\necho $A\nEOF", "EOF", "echo $A\n", false)]
 #[case::quoted("RUN <<'EOF'\nRUN is text here\nEOF", "EOF", "RUN is text here\n", true)]
+#[case::with_windows_line_ends("RUN <<EOF\r\necho a\r\nEOF\r", "EOF", "echo a\n", false)]
 #[case::with_tabs_stripped("RUN <<-END\n\techo a\n\tEND", "END", "echo a\n", false)]
 #[case::to_a_command("RUN python3 <<PY > /etc/a\nprint(1)\nPY", "PY", "print(1)\n", false)]
 #[case::with_comments_kept("RUN <<EOF\n#!/bin/bash\ntrue\nEOF", "EOF", "#!/bin/bash\ntrue\n", false)]
