@@ -7,6 +7,7 @@ mod base;
 mod cache;
 mod checks;
 mod declared;
+mod drivers;
 mod extras;
 mod failures;
 mod faults;

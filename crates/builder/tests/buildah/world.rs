@@ -190,6 +190,27 @@ impl World {
         self.unmount();
     }
 
+    /// Builds in another process, in a mount namespace of its own that this script has changed: it sees the world's directory as
+    /// `$1` and the one to work in as `$2`. Gives the log, and the outcome, which the script may have moved below `apart`.
+    pub fn build_apart(&self, script: &str, configuration: Value, containerfile: &str) -> (String, Outcome) {
+        let work = self.path("work-child");
+        fs::create_dir_all(&work).unwrap();
+        self.write_spec(configuration, Some(containerfile));
+        let script = format!("set -e; {script}; shift 2; exec \"$@\"");
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script, "sh", self.path("").as_str(), work.as_str()])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "cache::a_process_that_builds", "--ignored", "--nocapture"])
+            .env(CHILD, self.path(""))
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{log}{}", String::from_utf8_lossy(&output.stderr));
+        let message = ["apart/message", "work-child/message"].map(|name| fs::read_to_string(self.path(name)));
+        let message = message.into_iter().find_map(Result::ok).unwrap();
+        (log, Outcome::from_message(&message).expect("an outcome"))
+    }
+
     fn write_spec(&self, configuration: Value, containerfile: Option<&str>) {
         let spec = Spec {
             architecture: "amd64".to_owned(),
