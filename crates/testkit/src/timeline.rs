@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 /// A point in a node's update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Milestone {
+    /// The node is told to run another image than before.
+    Targeted,
     /// The image is staged; pods still run.
     Staged,
     /// The node takes no new pods: it is out of service.
@@ -36,6 +38,7 @@ pub enum Milestone {
 impl fmt::Display for Milestone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Targeted => "targeted",
             Self::Staged => "staged",
             Self::Cordoned => "cordoned",
             Self::Drained => "drained",
@@ -66,6 +69,7 @@ struct Service {
 /// What a MachineConfigNode says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Progress {
+    image: Option<String>,
     phase: Option<UpdatePhase>,
     boot_id: Option<String>,
     drained: bool,
@@ -145,6 +149,7 @@ fn progress(node: &MachineConfigNode) -> Progress {
     let status = node.status.clone().unwrap_or_default();
     let onlay = status.onlay.unwrap_or_default();
     Progress {
+        image: node.spec.config_image.as_ref().map(|image| image.desired_image.clone()),
         phase: onlay.update.map(|update| update.phase),
         boot_id: onlay.boot_id,
         drained: conditions::is_true(&status.conditions, NodeConditionType::Drained),
@@ -155,6 +160,7 @@ fn progressed(before: &Progress, after: &Progress) -> Vec<Milestone> {
     let reached = |phase| after.phase == Some(phase) && before.phase != Some(phase);
     let rebooted = before.boot_id.is_some() && after.boot_id.is_some() && before.boot_id != after.boot_id;
     let all = [
+        (Milestone::Targeted, after.image.is_some() && before.image != after.image),
         (Milestone::Staged, reached(UpdatePhase::Staged)),
         (Milestone::Drained, after.drained && !before.drained),
         (Milestone::Rebooted, rebooted),
@@ -191,6 +197,9 @@ mod tests {
         let after = Progress { phase: Some(UpdatePhase::Done), boot_id: Some("b".into()), ..Progress::default() };
         assert_eq!(progressed(&before, &after), [Milestone::Rebooted, Milestone::Verified]);
         assert_eq!(progressed(&after, &after), []);
+        let told = Progress { image: Some("os@sha256:aa".into()), ..before.clone() };
+        assert_eq!(progressed(&before, &told), [Milestone::Targeted]);
+        assert_eq!((progressed(&told, &told), progressed(&told, &before)), (vec![], vec![]));
         let (out, back) = (Service { unschedulable: true }, Service::default());
         assert_eq!(
             (served(&back, &out), served(&out, &back)),

@@ -43,8 +43,8 @@ async fn a_pool_gets_the_image_that_it_built() {
     for node in WORKERS {
         let order: Vec<_> =
             moments.iter().filter(|moment| moment.node == node).map(|moment| moment.milestone).collect();
-        use Milestone::{Cordoned, Drained, Rebooted, Staged, Uncordoned, Verified};
-        assert_eq!(order, [Staged, Cordoned, Drained, Rebooted, Verified, Uncordoned], "{node}");
+        use Milestone::{Cordoned, Drained, Rebooted, Staged, Targeted, Uncordoned, Verified};
+        assert_eq!(order, [Targeted, Staged, Cordoned, Drained, Rebooted, Verified, Uncordoned], "{node}");
         the_node_runs_the_image(&cluster, node, &image).await;
     }
     columns_after(&cluster).await;

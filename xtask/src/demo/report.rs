@@ -36,8 +36,13 @@ pub fn table(nodes: &[String], moments: &[Moment]) -> String {
 
 /// How long a node took no pods, in seconds; none if it never left or has not come back.
 pub fn out_of_service(node: &str, moments: &[Moment]) -> Option<f64> {
+    between(node, moments, Milestone::Cordoned, Milestone::Uncordoned)
+}
+
+/// Seconds between two milestones of a node; none if one of them was not reached.
+pub fn between(node: &str, moments: &[Moment], from: Milestone, to: Milestone) -> Option<f64> {
     let at = |milestone| moments.iter().rfind(|moment| moment.node == *node && moment.milestone == milestone);
-    at(Milestone::Cordoned).zip(at(Milestone::Uncordoned)).map(|(from, to)| seconds(from.at, to.at))
+    at(from).zip(at(to)).map(|(from, to)| seconds(from.at, to.at))
 }
 
 fn seconds(from: jiff::Timestamp, to: jiff::Timestamp) -> f64 {
