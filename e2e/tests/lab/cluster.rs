@@ -237,6 +237,18 @@ impl Cluster {
         .unwrap();
     }
 
+    /// The boot that a node is in.
+    pub async fn boot(&self, node: &str) -> String {
+        self.on_node(node, "cat /proc/sys/kernel/random/boot_id").await
+    }
+
+    /// The digest of the image that a node runs.
+    pub async fn booted_digest(&self, node: &str) -> String {
+        let status: Value = serde_json::from_str(&self.on_node(node, "onlay-ostree status").await).unwrap();
+        let booted = status["deployments"].as_array().unwrap().iter().find(|known| known["booted"] == true);
+        booted.unwrap()["digest"].as_str().unwrap().to_owned()
+    }
+
     /// Whether a node takes pods.
     pub async fn schedulable(&self, name: &str) -> bool {
         let node = Api::<Node>::all(self.client.clone()).get(name).await.unwrap();
@@ -260,6 +272,11 @@ pub fn updated(pool: &MachineConfigPool, machines: i32) -> bool {
         && status.updated_machine_count == machines
         && pool.spec.configuration.as_ref().map(|target| target.name.clone())
             == status.configuration.map(|current| current.name)
+}
+
+/// The digest in an image's name.
+pub fn digest_of(image: &str) -> &str {
+    image.split_once('@').unwrap().1
 }
 
 /// Whether a pool's target is made of no MachineConfig: one that was just deleted is rendered still.
