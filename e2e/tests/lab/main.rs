@@ -9,6 +9,7 @@ mod builds;
 mod changes;
 mod clean_up;
 mod cluster;
+mod controller;
 mod disruption;
 mod evidence;
 mod faults;
