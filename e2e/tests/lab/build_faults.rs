@@ -1,17 +1,27 @@
 //! What goes wrong while an image is built: the same build goes on, or says what to do.
 
-use crate::builds::{POOL, cluster, node, pod_of, policy};
-use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, layered, pool_condition};
+use crate::builds::{POOL, another_pod, cluster, logs, node, nothing_leaks, pod_of, policy, state};
+use crate::cluster::{BUILD, Cluster, NAMESPACE, layered, pool_condition};
+use crate::controller::{Controller, holds_the_lease};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 use onlay_api::MachineOSBuild;
 use onlay_testkit::wait;
 use serde_json::json;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 
 /// Where the host is reached from nodes.
 const HOST: &str = "10.223.0.1";
+/// What the log says of a build that stands before a [`Gate`].
+const AT_THE_GATE: &str = "RUN bash -c";
+/// The label of a pod that names its Job.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// How long the API server is away at least.
+const AWAY: Duration = Duration::from_secs(30);
 
 /// Something that a build waits for in one of its instructions, until the test lets it pass.
 struct Gate {
@@ -45,43 +55,15 @@ async fn begin(cluster: &Cluster, gate: &Gate) -> (MachineOSBuild, Pod) {
     cluster.apply(layered(POOL, &gate.containerfile())).await;
     let build = cluster.build_is(POOL, "Building", BUILD).await;
     let pod = pod_of(cluster, &build).await;
-    stands_before_the_gate(cluster, &pod).await;
+    logs(cluster, &pod, AT_THE_GATE).await;
     (build, pod)
-}
-
-async fn stands_before_the_gate(cluster: &Cluster, pod: &Pod) {
-    wait::until("the build to stand before the gate", BUILD, async || {
-        match cluster.kubectl.run(&["logs", "-n", NAMESPACE, &pod.name_any()]).await {
-            Ok(log) if log.contains("RUN bash -c") => Ok(Some(())),
-            Ok(log) => Err(log),
-            Err(error) => Err(error.to_string()),
-        }
-    })
-    .await
-    .unwrap();
-}
-
-/// Waits for a pod of the build besides this one.
-async fn another_pod(cluster: &Cluster, build: &MachineOSBuild, first: &Pod) -> Pod {
-    wait::until("another pod of the build", NODE, async || {
-        let newest = pod_of(cluster, build).await;
-        Ok::<_, String>((newest.uid() != first.uid()).then_some(newest))
-    })
-    .await
-    .unwrap()
 }
 
 /// Waits until the same build has succeeded, and shows that nothing of it is left but its pods' logs.
 async fn succeeds(cluster: &Cluster, build: &MachineOSBuild) {
     let done = cluster.build_is(POOL, "Succeeded", BUILD).await;
     assert_eq!(done.uid(), build.uid(), "the same build");
-    wait::until("what the build needed to be gone", SOON, async || {
-        let label = "machineconfiguration.openshift.io/ephemeral-build-object";
-        let left = cluster.kubectl(&["get", "secrets,configmaps", "-n", NAMESPACE, "-l", label, "-o", "name"]).await;
-        if left.is_empty() { Ok(Some(())) } else { Err(left) }
-    })
-    .await
-    .unwrap();
+    nothing_leaks(cluster, POOL).await;
 }
 
 #[tokio::test]
@@ -90,9 +72,9 @@ async fn a_build_whose_node_is_drained_goes_on_elsewhere_and_loses_no_try() {
     cluster.apply(policy(&json!({"retries": 0}))).await;
     let gate = Gate::closed();
     let (build, pod) = begin(&cluster, &gate).await;
-    let job = pod.labels()["batch.kubernetes.io/job-name"].clone();
+    let job = pod.labels()[JOB_NAME].clone();
     let drain = ["drain", node(&pod), "--ignore-daemonsets", "--delete-emptydir-data", "--force"];
-    cluster.kubectl(&[&drain[..], &["--pod-selector", &format!("batch.kubernetes.io/job-name={job}")]].concat()).await;
+    cluster.kubectl(&[&drain[..], &["--pod-selector", &format!("{JOB_NAME}={job}")]].concat()).await;
     let next = another_pod(&cluster, &build, &pod).await;
     let _open = gate.open();
     succeeds(&cluster, &build).await;
@@ -115,11 +97,50 @@ async fn a_build_whose_node_loses_power_is_built_again() {
 }
 
 #[tokio::test]
+async fn a_build_whose_pod_is_deleted_is_tried_again() {
+    let cluster = cluster().await;
+    let gate = Gate::closed();
+    let (build, pod) = begin(&cluster, &gate).await;
+    cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, &pod.name_any()]).await;
+    another_pod(&cluster, &build, &pod).await;
+    let _open = gate.open();
+    succeeds(&cluster, &build).await;
+}
+
+#[tokio::test]
+async fn a_controller_killed_while_a_build_runs_and_when_it_has_ended_builds_once() {
+    let cluster = cluster().await;
+    let gate = Gate::closed();
+    let (build, pod) = begin(&cluster, &gate).await;
+    let first = Controller::find(&cluster).await;
+    first.signal(&cluster, "KILL").await;
+    holds_the_lease(&cluster, Timestamp::now()).await;
+    let second = first.successor(&cluster).await;
+    // Standing still it cannot say how the Job ends, until it is killed as well.
+    second.signal(&cluster, "STOP").await;
+    let _open = gate.open();
+    let job = &pod.labels()[JOB_NAME];
+    let complete = ["--for=condition=Complete", &format!("job/{job}"), "--timeout=300s"];
+    cluster.kubectl(&[&["wait", "-n", NAMESPACE], &complete[..]].concat()).await;
+    let builds = Api::<MachineOSBuild>::all(cluster.client.clone());
+    assert_eq!(state(&builds.get(&build.name_any()).await.unwrap()), "Building");
+    second.signal(&cluster, "KILL").await;
+    succeeds(&cluster, &build).await;
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
+    let of_build = pods.list(&ListParams::default().labels(&format!("{JOB_NAME}={job}"))).await.unwrap();
+    let of_build: Vec<_> = of_build.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(of_build, [pod.name_any()], "it was built once");
+}
+
+#[tokio::test]
 async fn a_build_goes_on_while_the_api_server_is_away() {
     let cluster = cluster().await;
     let gate = Gate::closed();
     let (build, _) = begin(&cluster, &gate).await;
     cluster.lab.kill_api_server().await.unwrap();
+    let since = Instant::now();
+    let away = async || if since.elapsed() >= AWAY { Ok(Some(())) } else { Err(format!("{:?}", since.elapsed())) };
+    wait::until("the API server to be away for long enough", 2 * AWAY, away).await.unwrap();
     let _open = gate.open();
     // Where docker-registry keeps which manifest a tag names.
     let tag = format!("_manifests/tags/{}/current/link", build.name_any());
@@ -170,7 +191,10 @@ async fn a_build_that_needs_more_memory_than_its_policy_gives_says_so() {
     for words in ["memory", "spec.build.resources"] {
         assert!(message.contains(words), "{message}");
     }
+    cluster.build_is(POOL, "Failed", BUILD).await;
+    nothing_leaks(&cluster, POOL).await;
     cluster.apply(policy(&json!({"retries": 0}))).await;
     cluster.apply(layered(POOL, "FROM configs AS final\nRUN true\n")).await;
     cluster.build_is(POOL, "Succeeded", BUILD).await;
+    nothing_leaks(&cluster, POOL).await;
 }

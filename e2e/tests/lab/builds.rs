@@ -1,10 +1,11 @@
 //! What a build leaves for later ones, and what a LayeringPolicy does to it.
 
-use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, WORKERS, layered, pool};
+use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, layered, pool};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use onlay_api::MachineOSBuild;
+use onlay_api::{ConditionStatus, MachineOSBuild, names};
 use onlay_testkit::wait;
 use serde_json::{Value, json};
 
@@ -47,6 +48,79 @@ pub async fn pod_of(cluster: &Cluster, build: &MachineOSBuild) -> Pod {
     })
     .await
     .unwrap()
+}
+
+/// Waits for a pod of the build besides this one.
+pub async fn another_pod(cluster: &Cluster, build: &MachineOSBuild, first: &Pod) -> Pod {
+    wait::until("another pod of the build", NODE, async || {
+        let newest = pod_of(cluster, build).await;
+        Ok::<_, String>((newest.uid() != first.uid()).then_some(newest))
+    })
+    .await
+    .unwrap()
+}
+
+/// Waits until the log of a build's pod has these words.
+pub async fn logs(cluster: &Cluster, pod: &Pod, words: &str) {
+    wait::until(&format!("{words:?} in the log of the build"), BUILD, async || {
+        match cluster.kubectl.run(&["logs", "-n", NAMESPACE, &pod.name_any()]).await {
+            Ok(log) if log.contains(words) => Ok(Some(())),
+            Ok(log) => Err(log),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// The condition of a build that is True; empty if there is none yet.
+pub fn state(build: &MachineOSBuild) -> &str {
+    let mut conditions = build.status.iter().flat_map(|status| &status.conditions);
+    let now = conditions.find(|known| known.status == ConditionStatus::True);
+    now.map(|known| known.type_.as_str()).unwrap_or_default()
+}
+
+/// Waits until nothing is left of the builds of a pool but what explains them: the Job of each that has succeeded or failed,
+/// which has ended, and its pods.
+pub async fn nothing_leaks(cluster: &Cluster, pool: &str) {
+    wait::until(&format!("nothing to be left of the builds of {pool} but what explains them"), SOON, async || {
+        let left = leaks(cluster, pool).await?;
+        if left.is_empty() { Ok::<_, Box<dyn std::error::Error>>(Some(())) } else { Err(left.join(", ").into()) }
+    })
+    .await
+    .unwrap();
+}
+
+async fn leaks(cluster: &Cluster, pool: &str) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let client = &cluster.client;
+    let of_pool = ListParams::default().labels(&format!("{}={pool}", names::TARGET_POOL_LABEL));
+    let builds = Api::<MachineOSBuild>::all(client.clone()).list(&of_pool).await?;
+    let ended = builds.iter().filter(|build| matches!(state(build), "Succeeded" | "Failed"));
+    let explain: Vec<String> = ended.map(|build| names::build_job(&build.name_any())).collect();
+    let jobs = Api::<Job>::namespaced(client.clone(), NAMESPACE).list(&of_pool).await?;
+    let jobs = jobs.iter().filter(|job| !(explain.contains(&job.name_any()) && has_ended(job)));
+    let mut left: Vec<String> = jobs.map(|job| format!("Job {}", job.name_any())).collect();
+    for pod in Api::<Pod>::namespaced(client.clone(), NAMESPACE).list(&of_pool).await? {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+        let explains = pod.labels().get("batch.kubernetes.io/job-name").is_some_and(|job| explain.contains(job));
+        if !(explains && matches!(phase, "Succeeded" | "Failed")) {
+            left.push(format!("Pod {} ({phase})", pod.name_any()));
+        }
+    }
+    let only_while =
+        ["get", "secrets,configmaps", "-n", NAMESPACE, "-o", "name", "-l", names::EPHEMERAL_BUILD_OBJECT_LABEL];
+    let entitlement = names::entitlement_of(pool);
+    let copied = ["get", "secrets", "-n", NAMESPACE, "-o", "name", "--ignore-not-found", &entitlement];
+    for words in [only_while, copied] {
+        left.extend(cluster.kubectl.run(&words).await?.lines().map(str::to_owned));
+    }
+    Ok(left)
+}
+
+fn has_ended(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut ends = conditions.filter(|known| matches!(known.type_.as_str(), "Complete" | "Failed"));
+    ends.any(|known| known.status == "True")
 }
 
 pub fn node(pod: &Pod) -> &str {
@@ -140,20 +214,20 @@ async fn a_directory_that_cannot_be_written_is_told_and_fails_no_build() {
 }
 
 #[tokio::test]
-async fn a_pod_that_is_killed_leaves_what_the_next_one_can_use() {
+async fn a_pod_that_is_killed_and_a_build_that_is_given_up_leave_what_the_next_one_can_use() {
     let cluster = cluster().await;
     cluster.apply(layered(POOL, &text("sleep 300"))).await;
     let running = cluster.build_is(POOL, "Building", BUILD).await;
     let pod = pod_of(&cluster, &running).await;
     let first = node(&pod).to_owned();
-    wait::until("the second command to run", BUILD, async || {
-        let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod.name_any()]).await;
-        if log.contains("RUN sleep 300") { Ok(Some(())) } else { Err(log) }
-    })
-    .await
-    .unwrap();
+    logs(&cluster, &pod, "RUN sleep 300").await;
     cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, "--grace-period=0", "--force", &pod.name_any()]).await;
+    let again = another_pod(&cluster, &running, &pod).await;
+    logs(&cluster, &again, "RUN sleep 300").await;
     let (next, log) = build(&cluster, &text("true")).await;
     assert!(!log.contains("warning"), "{log}");
-    assert!(node(&next) != first || log.contains(REUSED), "{log}");
+    assert!([&first, node(&again)].iter().all(|warm| node(&next) != *warm) || log.contains(REUSED), "{log}");
+    let before = Api::<MachineOSBuild>::all(cluster.client.clone()).get(&running.name_any()).await.unwrap();
+    assert_eq!((state(&before), before.uid()), ("Interrupted", running.uid()));
+    nothing_leaks(&cluster, POOL).await;
 }
