@@ -1,13 +1,22 @@
 //! What changes lead to: a new build or none, one reboot a node, and nothing left of what was removed.
 
-use crate::cluster::{BUILD, Cluster, NODE, WORKERS, file, layered, machine_config, pool, updated};
+use crate::cluster::{
+    BUILD, Cluster, NAMESPACE, NODE, WORKERS, digest_of, file, layered, machine_config, pool, updated,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use onlay_api::conditions::Condition;
 use onlay_api::{ConditionStatus, MachineOSBuild};
 use onlay_testkit::timeline::{Milestone, Timeline};
 use onlay_testkit::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const POOL: &str = "test";
+/// A unit that the base image has enabled.
+const SHIPPED: &str = "e2scrub_all.timer";
+/// How old a step of a build may be when its condition tells it.
+const PROMPTLY: SignedDuration = SignedDuration::from_secs(2);
 
 /// A pool `test` with worker-0 in it.
 async fn pool_with_a_node(cluster: &Cluster) {
@@ -34,12 +43,15 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
     cluster.pool_is(POOL, "on its way", NODE, |pool| !updated(pool, 1)).await;
     cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
     assert_eq!(cluster.on_node(WORKERS[0], "cat /etc/motd; stat -c %a /etc/motd").await, "a file\n640");
+    a_file_is_written_without_a_reboot(&cluster).await;
     let builds = cluster.kubectl(&["get", "machineosbuild", "-o", "name"]).await;
     assert_eq!(builds.lines().count(), 1, "a file that the build cannot see matter builds nothing: {builds}");
+    assert_eq!(cluster.booted_digest(WORKERS[0]).await, digest_of(&image(&first)));
 
     cluster.empty_build_caches().await;
     cluster.apply(layered(POOL, "FROM configs AS final\nRUN sleep 10; echo two > /usr/share/onlay-test\n")).await;
-    a_build_says(&cluster, "step 2 of 3 of stage 2 of 2 (33 %): RUN sleep 10; echo two").await;
+    let words = "step 2 of 3 of stage 2 of 2 (33 %): RUN sleep 10; echo two";
+    a_build_says(&cluster, words, "STEP 2/3: RUN sleep 10; echo two").await;
     cluster.pool_is(POOL, "on its way to its image", BUILD, |pool| !updated(pool, 1)).await;
     let second = cluster.build_is(POOL, "Succeeded", BUILD).await;
     assert_ne!(image(&first), image(&second));
@@ -48,18 +60,53 @@ async fn a_containerfile_builds_anew_and_a_file_does_not() {
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test-").await;
 }
 
-/// Waits until a build that runs says that it is there.
-async fn a_build_says(cluster: &Cluster, words: &str) {
+/// Changes a file of the pool that the disruption policy lets pass, and sees it on the node, which goes on running.
+async fn a_file_is_written_without_a_reboot(cluster: &Cluster) {
+    let (node, path) = (WORKERS[0], "/etc/onlay-live");
+    cluster
+        .apply(json!({
+            "apiVersion": "operator.openshift.io/v1", "kind": "MachineConfiguration", "metadata": {"name": "cluster"},
+            "spec": {"nodeDisruptionPolicy": {"files": [{"path": path, "actions": [{"type": "None"}]}]}},
+        }))
+        .await;
+    let observed = "--for=jsonpath={.status.observedGeneration}=1";
+    cluster.kubectl(&["wait", "machineconfigurations.operator.openshift.io/cluster", observed, "--timeout=60s"]).await;
+    let (boot, timeline) = (cluster.boot(node).await, Timeline::start(&cluster.client, |_| {}));
+    let before = cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await.spec.configuration;
+    cluster.apply(machine_config("61-test-live", POOL, file(path, 0o644, "live\n"))).await;
+    cluster
+        .pool_is(POOL, "Updated with the live file", NODE, |pool| updated(pool, 1) && pool.spec.configuration != before)
+        .await;
+    assert_eq!(
+        (cluster.on_node(node, &format!("cat {path}")).await, cluster.boot(node).await),
+        ("live".to_owned(), boot)
+    );
+    let moments = timeline.moments();
+    assert!(!moments.iter().any(|moment| moment.milestone == Milestone::Cordoned), "pods stayed: {moments:?}");
+}
+
+/// Waits until a build that runs says that it is at a step, which its log tells by `line`, and shows that it says so soon.
+async fn a_build_says(cluster: &Cluster, words: &str, line: &str) {
     let builds = Api::<MachineOSBuild>::all(cluster.client.clone());
-    wait::until(&format!("a build to say {words:?}"), BUILD, async || {
+    let what = format!("a build to say {words:?}");
+    let told = wait::until(&what, BUILD, async || {
         let all = builds.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let running = all.iter().flat_map(|build| build.status.iter().flat_map(|status| &status.conditions));
-        let running: Vec<_> = running.filter(|known| known.status == ConditionStatus::True).collect();
-        let there = running.iter().any(|known| known.type_ == "Building" && known.message.starts_with(words));
-        if there { Ok(Some(())) } else { Err(json!(running).to_string()) }
-    })
-    .await
-    .unwrap();
+        let conditions = all.iter().map(|build| (build, build.status.clone().unwrap_or_default().conditions));
+        let running = conditions.map(|(build, mut all)| {
+            all.retain(|known| known.status == ConditionStatus::True);
+            (build.name_any(), all)
+        });
+        let running: Vec<_> = running.collect();
+        let says = |known: &Condition| known.type_ == "Building" && known.message.starts_with(words);
+        let told = running.iter().find(|(_, conditions)| conditions.iter().any(says));
+        told.map(|(build, _)| Some((build.clone(), Timestamp::now()))).ok_or_else(|| json!(running).to_string())
+    });
+    let (build, seen) = told.await.unwrap();
+    let log = cluster.kubectl(&["logs", "-n", NAMESPACE, "--timestamps", &format!("job/build-{build}")]).await;
+    let step = log.lines().find(|each| each.contains(line)).expect(&log);
+    let printed: Timestamp = step.split(' ').next().unwrap().parse().expect(step);
+    let late = seen.duration_since(printed);
+    assert!(late <= PROMPTLY, "the condition said {words:?} {late:#} after the log");
 }
 
 async fn runs(cluster: &Cluster, image: &str) {
@@ -76,44 +123,76 @@ async fn runs(cluster: &Cluster, image: &str) {
     cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
 }
 
-#[tokio::test]
-async fn what_leaves_the_configuration_is_gone_from_the_node() {
-    let cluster = Cluster::fresh().await;
-    let shipped = cluster.on_node(WORKERS[0], "cat /usr/etc/issue").await;
+/// What a MachineConfig can put on a node, of each kind something.
+fn things() -> Value {
+    let unit =
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+    let dropin = "[Service]\nEnvironment=ONLAY=1\n";
+    let (daemon, one) = (json!({"name": "daemon"}), json!({"id": 1}));
     let mut spec = file("/etc/issue", 0o644, "ours\n");
-    spec["config"]["storage"]["files"].as_array_mut().unwrap().push(json!({
-        "path": "/etc/onlay-test/deep/file", "mode": 0o600, "contents": {"source": "data:,x"},
-    }));
-    spec["config"]["storage"]["links"] = json!([{"path": "/etc/onlay-test/link", "target": "deep/file"}]);
+    let storage = &mut spec["config"]["storage"];
+    storage["files"].as_array_mut().unwrap().extend([
+        json!({"path": "/etc/onlay-test/deep/file", "mode": 0o600, "contents": {"source": "data:,x"}}),
+        json!({"path": "/etc/onlay-test/owned/file", "mode": 0o604, "user": daemon, "group": daemon, "contents": {"source": "data:,y"}}),
+    ]);
+    storage["links"] = json!([{"path": "/etc/onlay-test/link", "target": "deep/file"}]);
+    storage["directories"] = json!([
+        {"path": "/etc/onlay-test/owned", "mode": 0o750, "user": one, "group": daemon},
+        {"path": "/etc/onlay-test/empty", "mode": 0o1777},
+    ]);
     spec["config"]["systemd"] = json!({"units": [
-        {"name": "onlay-test.service", "enabled": true,
-         "contents": "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"},
+        {"name": "onlay-test.service", "enabled": true, "contents": unit},
+        {"name": "onlay-off.service", "enabled": false, "contents": unit},
+        {"name": SHIPPED, "enabled": false},
         {"name": "e2scrub_reap.service", "mask": true},
-        {"name": "containerd.service", "dropins": [{"name": "50-test.conf", "contents": "[Service]\nEnvironment=ONLAY=1\n"}]},
+        {"name": "containerd.service", "dropins": [{"name": "50-test.conf", "contents": dropin}]},
     ]});
     spec["kernelArguments"] = json!(["onlay.test=1 onlay.quoted=\"a b\""]);
-    pool_with_a_node(&cluster).await;
-    cluster.apply(machine_config("60-test-things", POOL, spec)).await;
-    cluster.pool_is(POOL, "on its way", NODE, |pool| !updated(pool, 1)).await;
-    cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
-    let node = WORKERS[0];
+    spec
+}
+
+/// Shows that a node has the [`things`].
+async fn has_the_things(cluster: &Cluster, node: &str) {
     assert_eq!(cluster.on_node(node, "cat /etc/issue; cat /etc/onlay-test/link").await, "ours\nx");
+    let kinds = "cd /etc/onlay-test; stat -c '%a %U:%G %F' owned owned/file empty deep/file";
+    let expected = "750 daemon:daemon directory\n604 daemon:daemon regular file\n1777 root:root directory\n600 root:root regular file";
+    assert_eq!(cluster.on_node(node, kinds).await, expected);
     assert_eq!(
         cluster.on_node(node, "systemctl is-active onlay-test; systemctl is-enabled onlay-test").await,
         "active\nenabled"
     );
+    assert_eq!(
+        cluster.on_node(node, "systemctl is-active onlay-off; systemctl is-enabled onlay-off; true").await,
+        "inactive\ndisabled"
+    );
+    assert_eq!(cluster.on_node(node, &format!("systemctl is-enabled {SHIPPED}; true")).await, "disabled");
     assert_eq!(cluster.on_node(node, "systemctl is-enabled e2scrub_reap.service; true").await, "masked");
     assert!(cluster.on_node(node, "systemctl show -p Environment containerd").await.contains("ONLAY=1"));
     assert!(cluster.on_node(node, "cat /proc/cmdline").await.contains("onlay.test=1 onlay.quoted=\"a b\""));
+}
+
+#[tokio::test]
+async fn what_leaves_the_configuration_is_gone_from_the_node() {
+    let cluster = Cluster::fresh().await;
+    let node = WORKERS[0];
+    let shipped = cluster.on_node(node, "cat /usr/etc/issue").await;
+    let is_enabled = format!("systemctl is-enabled {SHIPPED}");
+    assert_eq!(cluster.on_node(node, &is_enabled).await, "enabled", "the base image's own unit");
+    pool_with_a_node(&cluster).await;
+    cluster.apply(machine_config("60-test-things", POOL, things())).await;
+    cluster.pool_is(POOL, "on its way", NODE, |pool| !updated(pool, 1)).await;
+    cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
+    has_the_things(&cluster, node).await;
 
     let timeline = Timeline::start(&cluster.client, |_| {});
     cluster.kubectl(&["delete", "mc", "60-test-things"]).await;
     cluster.pool_is(POOL, "on its way", NODE, |pool| !updated(pool, 1)).await;
     cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
     assert_eq!(cluster.on_node(node, "cat /etc/issue").await, shipped, "the base image's own file is back");
-    let left = "ls -d /etc/onlay-test /etc/systemd/system/onlay-test.service /etc/systemd/system/containerd.service.d/50-test.conf \
-                /etc/systemd/system/multi-user.target.wants/onlay-test.service 2>/dev/null; true";
+    let left = "cd /etc/systemd/system; ls -d /etc/onlay-test onlay-test.service onlay-off.service \
+                containerd.service.d/50-test.conf multi-user.target.wants/onlay-test.service 2>/dev/null; true";
     assert_eq!(cluster.on_node(node, left).await, "");
+    assert_eq!(cluster.on_node(node, &is_enabled).await, "enabled", "the base image's own unit is as it was");
     assert_ne!(cluster.on_node(node, "systemctl is-enabled e2scrub_reap.service; true").await, "masked");
     assert!(!cluster.on_node(node, "cat /proc/cmdline").await.contains("onlay.test"));
     let reboots = timeline.moments().iter().filter(|moment| moment.milestone == Milestone::Rebooted).count();

@@ -41,7 +41,7 @@ async fn secrets_of_the_guide(cluster: &Cluster) -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": secrets})
 }
 
-/// The MachineOSConfig of the guide of 2024; its line of packages is that of another package manager.
+/// The MachineOSConfig of the guide of 2024; only its line of packages is that of another package manager.
 const GUIDE: &str = "
 apiVersion: machineconfiguration.openshift.io/v1alpha1
 kind: MachineOSConfig
@@ -56,7 +56,7 @@ spec:
         content: |-
           FROM configs AS final
           RUN apt-get update && apt-get install -y tree && \\
-            true
+            ostree container commit
     imageBuilder:
       imageBuilderType: PodImageBuilder
     baseImagePullSecret:
@@ -105,7 +105,8 @@ async fn the_guide_in_the_older_version_builds_and_is_read_in_both() {
 async fn what_cannot_work_is_refused_when_it_is_applied() {
     let cluster = Cluster::fresh().await;
     let ignition = json!({"config": {"ignition": {"version": "2.2.0"}}});
-    let long = GUIDE.replace("            true", &format!("            true {}", "#".repeat(5000)));
+    let last = "ostree container commit";
+    let long = GUIDE.replace(last, &format!("{last} {}", "#".repeat(5000)));
     for (object, words) in [
         (layered("test", "FROM configs AS final\nRUM echo\n").to_string(), "line 2: `RUM echo`"),
         (machine_config("60-worker-bad", "worker", ignition).to_string(), "ignition.version"),
