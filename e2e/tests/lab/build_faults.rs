@@ -1,7 +1,7 @@
 //! What goes wrong while an image is built: the same build goes on, or says what to do.
 
 use crate::builds::{POOL, another_pod, cluster, logs, node, nothing_leaks, pod_of, policy, state};
-use crate::cluster::{BUILD, Cluster, NAMESPACE, layered, pool_condition};
+use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, layered, pool_condition};
 use crate::controller::{Controller, holds_the_lease};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -105,6 +105,21 @@ async fn a_build_whose_pod_is_deleted_is_tried_again() {
     another_pod(&cluster, &build, &pod).await;
     let _open = gate.open();
     succeeds(&cluster, &build).await;
+}
+
+#[tokio::test]
+async fn a_build_whose_job_is_deleted_is_interrupted_until_a_person_asks_for_another_one() {
+    let cluster = cluster().await;
+    let gate = Gate::closed();
+    let (build, pod) = begin(&cluster, &gate).await;
+    cluster.kubectl(&["delete", "job", "-n", NAMESPACE, &pod.labels()[JOB_NAME]]).await;
+    let interrupted = cluster.build_is(POOL, "Interrupted", SOON).await;
+    assert_eq!(interrupted.uid(), build.uid());
+    nothing_leaks(&cluster, POOL).await;
+    let _open = gate.open();
+    cluster.kubectl(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await;
+    let done = cluster.build_is(POOL, "Succeeded", BUILD).await;
+    assert_ne!(done.uid(), build.uid());
 }
 
 #[tokio::test]
