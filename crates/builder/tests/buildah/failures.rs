@@ -43,7 +43,7 @@ fn a_command_that_never_ends_is_named_with_its_line_and_its_last_words_and_does_
         "FROM configs AS final\nENV A=b\nRUN mkfifo {pipe}; i=0; while :; do i=$((i+1)); echo line $i; \\\n  \
          if [ $i = 30 ]; then cat {pipe}; fi; done\n"
     );
-    world.deadline = Some(Deadline::of_job(Timestamp::now(), 30));
+    world.deadline = Some(Deadline::of_job(Timestamp::now(), 45));
     let built = world.build(nothing(), Some(&text));
     let (failure, exit_code) = built.failure();
     assert_eq!((failure.cause, exit_code), (Cause::TimedOut, EXIT_DEFINITIVE), "{}", failure.describe());
@@ -51,7 +51,7 @@ fn a_command_that_never_ends_is_named_with_its_line_and_its_last_words_and_does_
     assert_eq!((step.line, step.exit_code), (3, None));
     assert!(step.instruction.starts_with("RUN mkfifo "), "{step:?}");
     assert_eq!(failure.output, (11..=30).map(|number| format!("line {number}")).collect::<Vec<_>>());
-    for words in ["the 30 s are over", "spec.build.timeoutSeconds of the pool's LayeringPolicy"] {
+    for words in ["the 45 s are over", "spec.build.timeoutSeconds of the pool's LayeringPolicy"] {
         assert!(failure.message.contains(words), "{}", failure.message);
     }
     assert_eq!(running(&pipe), [] as [String; 0]);

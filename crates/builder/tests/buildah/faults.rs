@@ -19,7 +19,7 @@ const UPLOAD: (Method, &str) = (Method::POST, "/os/image/blobs/uploads/");
 const LAYER: (Method, &str) = (Method::PATCH, "/os/image/blobs/uploads/");
 const IMAGE: (Method, &str) = (Method::PUT, "/os/image/manifests/");
 /// Seconds that a build has which waits for a registry: in an eighth of it something has to move.
-const TIMEOUT: i64 = 80;
+const TIMEOUT: i64 = 160;
 
 fn spoil(world: &World, (method, path): (Method, &'static str), times: usize, wrong: Wrong) {
     world.front.as_ref().unwrap().spoil(Some(Fault { method, path, times, wrong }));
@@ -77,7 +77,7 @@ fn a_registry_that_stalls_is_given_up(
     let (failure, exit_code) = built.failure();
     assert_eq!((failure.cause, exit_code), (Cause::NetworkFailed, EXIT_TRANSIENT), "{}", failure.message);
     let address = world.address();
-    for words in [tried, &format!("{address}{image}"), &format!("check that registry {address} works"), " for 10 s"] {
+    for words in [tried, &format!("{address}{image}"), &format!("check that registry {address} works"), " for 20 s"] {
         assert!(failure.message.contains(words), "{}", failure.message);
     }
 
@@ -102,10 +102,10 @@ fn a_registry_that_stalls_at_another_image_of_the_containerfile_is_given_up() {
 
 #[rstest]
 #[case::at_the_base(BLOB, 64 << 10)]
-#[case::at_the_upload(LAYER, 512 << 10)]
+#[case::at_the_upload(LAYER, 128 << 10)]
 fn a_registry_that_is_slow_is_waited_for(#[case] requests: (Method, &'static str), #[case] piece: usize) {
     let mut world = World::new(OSTREE).with_front();
-    spoil(&world, requests, ALL, Wrong::Slow { piece, pause: Duration::from_millis(400) });
+    spoil(&world, requests, ALL, Wrong::Slow { piece, pause: Duration::from_millis(600) });
     world.deadline = Some(Deadline::of_job(Timestamp::now(), TIMEOUT));
     // More than the kernel takes at once, and nothing that gets small when it is packed.
     let text = "FROM configs AS final\nRUN for i in 1 2 3 4 5 6 7 8; do cat /usr/bin/*; done > /usr/share/large\n";
