@@ -85,12 +85,11 @@ fn emitted(case: &Case) -> Option<String> {
         let refusal = judge::refused_by_ignition(&config.to_string())?;
         Some(format!("the {what} {config:#} is refused: {refusal}"))
     };
-    match compare::ours(case).1? {
-        Output::Ignition(_) if case.strict || case.raw => None,
-        output @ Output::Ignition(_) => refused("translation", &output.value()),
-        Output::MachineConfig(_) if case.strict => None,
-        output @ Output::MachineConfig(_) => {
-            let value = output.value();
+    let output = compare::ours(case).1?;
+    let value = output.value();
+    match output {
+        Output::Ignition(_) => refused("translation", &value),
+        Output::MachineConfig(_) => {
             let spec: MachineConfigSpec = serde_json::from_value(value["spec"].clone()).unwrap();
             let rendered = render("worker", [&MachineConfig::new("50-case", spec)]);
             refused("translation", &value["spec"]["config"])
