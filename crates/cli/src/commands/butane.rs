@@ -12,8 +12,9 @@ use crate::input::files;
 use crate::input::local::FilesDirectory;
 use crate::{Exit, Streams};
 
-/// Arguments of `onlay butane`.
+/// Arguments of `onlay butane`. As in the real tool the last one counts where one is given twice.
 #[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Butane file; - or nothing for standard input
     #[arg(value_name = "FILE")]

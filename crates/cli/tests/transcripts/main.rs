@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod butane;
 mod examples;
 mod foresee;
 mod schemas;
