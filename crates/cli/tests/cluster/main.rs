@@ -82,7 +82,8 @@ fn run(line: &str, input: &str, kubeconfig: &Path) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    // A command that reads no input may be gone before all of it is written.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     format!("{}{}exit {}\n", text(output.stdout), text(output.stderr), output.status.code().unwrap())
@@ -97,9 +98,23 @@ async fn a_live_cluster_is_asked_through_kubectl() {
     assert!(created.ends_with("exit 0\n"), "{created}");
 
     insta::assert_snapshot!("plan", run("onlay plan -", WANTED, kubeconfig));
+    assert_eq!(run("kubectl onlay plan -", WANTED, kubeconfig), run("onlay plan -", WANTED, kubeconfig));
     insta::assert_snapshot!("diff", run("onlay diff pool/worker -", WANTED, kubeconfig));
     insta::assert_snapshot!("of_one", run("onlay diff machineconfig/50-policy -", WANTED, kubeconfig));
     insta::assert_snapshot!("missing", run("onlay diff machineconfig/nothing -", WANTED, kubeconfig));
     let same = run("kubectl get machineconfigs,machineconfigpools -o yaml | onlay plan -", "", kubeconfig);
     assert_eq!(same, "nothing differs for: worker\nexit 0\n");
+}
+
+#[test]
+fn kubectl_finds_the_program_as_a_plugin() {
+    let nowhere = Path::new("/dev/null");
+    for (line, code) in [("render - --pool worker", 0), ("validate nowhere.yaml", 1), ("butane --unknown", 2)] {
+        let (through, alone) =
+            (run(&format!("kubectl onlay {line}"), WANTED, nowhere), run(&format!("onlay {line}"), WANTED, nowhere));
+        assert_eq!(through.replace("kubectl onlay", "onlay"), alone);
+        assert!(through.ends_with(&format!("exit {code}\n")), "{through}");
+    }
+    let help = run("kubectl onlay plan --help", "", nowhere);
+    assert!(help.contains("Usage: kubectl onlay plan"), "{help}");
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod butane;
+mod colours;
 mod examples;
 mod foresee;
 mod schemas;
