@@ -15,6 +15,7 @@ use futures::StreamExt;
 use kube::Client;
 use machine::Machine;
 use onlay_host::command::Runner;
+use onlay_host::disk::Mounted;
 use onlay_host::os::Ostree;
 use std::pin::pin;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ pub enum Error {
 pub async fn run(config: Config) -> Result<(), Error> {
     let client = Client::try_default().await.map_err(Box::new)?;
     let on_host = Runner::on_host();
-    let machine = Machine::open(&config.host_root, Box::new(Ostree::new(on_host.clone())), Box::new(on_host))?;
+    let backend = Box::new(Ostree::new(on_host.clone()));
+    let machine = Machine::open(&config.host_root, backend, Box::new(on_host), Box::new(Mounted))?;
     machine.install_guard(machine::GUARD_PROGRAM.into(), config.guard_deadline.as_secs())?;
     if let Err(error) = machine.make_build_cache() {
         tracing::warn!(

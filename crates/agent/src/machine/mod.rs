@@ -14,11 +14,12 @@ use onlay_api::{Permit, names};
 use onlay_core::node::{Boot, Journal, Observed, Target};
 use onlay_host::command::{self, Run};
 use onlay_host::converge::Problem;
+use onlay_host::disk::{self, Space};
 use onlay_host::os::{self, Backend, Deployment};
 use onlay_host::record::Record;
 use onlay_host::root::{self, Access, Root};
 use onlay_host::state::{self, Adopted, Confirmed, Document, GuardReport, Lock, State, SweepError};
-use onlay_host::{content, converge, disk};
+use onlay_host::{content, converge};
 use serde::{Deserialize, Serialize};
 
 pub use guard::PROGRAM as GUARD_PROGRAM;
@@ -151,6 +152,7 @@ pub struct Machine {
     state: State,
     backend: Box<dyn Backend + Send + Sync>,
     run: Box<dyn Run + Send + Sync>,
+    space: Box<dyn Space + Send + Sync>,
     _lock: Lock,
 }
 
@@ -160,10 +162,11 @@ impl Machine {
         root: &Utf8Path,
         backend: Box<dyn Backend + Send + Sync>,
         run: Box<dyn Run + Send + Sync>,
+        space: Box<dyn Space + Send + Sync>,
     ) -> Result<Self, Error> {
         let state = State::open(&root.join(state::DIRECTORY.trim_start_matches('/')))?;
         let lock = state.lock()?;
-        Ok(Self { root: Root::open(root)?, state, backend, run, _lock: lock })
+        Ok(Self { root: Root::open(root)?, state, backend, run, space, _lock: lock })
     }
 
     /// Where `path` of the machine lies for this process.

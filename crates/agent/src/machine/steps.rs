@@ -12,7 +12,7 @@ use onlay_host::os::{Deployment, Request};
 use onlay_host::record::Record;
 use onlay_host::root::{Access, Root};
 use onlay_host::state::{Adopted, Confirmed, GuardReport};
-use onlay_host::{disk, systemd};
+use onlay_host::systemd;
 
 use super::{AUTHFILE, Error, JournalFile, Machine, NEXT, WORD, check, digest_of};
 use crate::record;
@@ -222,7 +222,7 @@ impl Machine {
 
     fn check_space(&self) -> Result<(), Error> {
         for (path, needed) in SPACE {
-            let free = disk::free(&self.here(path))?;
+            let free = self.space.free(&self.here(path))?;
             if free < needed {
                 return Err(Error::Space { path, free: free >> 20, needed: needed >> 20 });
             }

@@ -1,6 +1,7 @@
 //! Whole updates of a machine on a temporary directory.
 
 mod live;
+mod room;
 mod world;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -290,7 +291,6 @@ fn the_guard_is_installed_once_and_survives_updates() {
 fn a_second_agent_is_kept_out() {
     let world = World::new();
     let _first = world.agent();
-    let root = camino::Utf8Path::from_path(world.path("").as_path()).unwrap().to_owned();
-    let second = super::Machine::open(&root, Box::new(world.clone()), Box::new(world.clone()));
+    let second = world.try_agent();
     assert!(second.is_err_and(|error| error.to_string().starts_with("failed to lock")));
 }

@@ -1,6 +1,6 @@
 //! A machine on a temporary directory: deployments with trees of their own, the merge of /etc at shutdown, power cuts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +12,7 @@ use onlay_core::change::disruption::{self, Disruption};
 use onlay_core::node::{Decision, Step, Target, decide};
 use onlay_core::render::desired::{Desired, DesiredFile, DesiredUnit, Owner};
 use onlay_host::command::{self, Run, Runner};
+use onlay_host::disk::{self, Space};
 use onlay_host::os::{self, Backend, Deployment, KernelArguments, Request, Staged, Status};
 
 use crate::machine::{Error, Machine, Order, Sight};
@@ -36,6 +37,12 @@ struct Disk {
     loses_staged: bool,
     /// Unit that systemd calls failed.
     failed_unit: Option<&'static str>,
+    /// Bytes that are free in places where that is not plenty.
+    free: BTreeMap<&'static str, u64>,
+    /// Images that were fetched, in order.
+    fetched: Vec<String>,
+    /// Deployments that outlive the next shutdown, beside the booted one and the new one.
+    pinned: BTreeSet<String>,
 }
 
 /// A machine that can be rebooted.
@@ -102,18 +109,38 @@ impl World {
         self.disk().failed_unit = unit;
     }
 
-    /// An agent that has just been started.
-    pub fn agent(&self) -> Machine {
-        let root = Utf8Path::from_path(self.dir.path()).unwrap();
-        Machine::open(root, Box::new(self.clone()), Box::new(self.clone())).unwrap()
+    pub fn set_free(&self, place: &'static str, bytes: u64) {
+        self.disk().free.insert(place, bytes);
     }
 
-    /// An orderly reboot: an unlocked staged deployment is finalised, with the changes of /etc.
+    pub fn fetched(&self) -> Vec<String> {
+        self.disk().fetched.clone()
+    }
+
+    /// An agent that has just been started.
+    pub fn agent(&self) -> Machine {
+        self.try_agent().unwrap()
+    }
+
+    /// An agent, unless another one is there.
+    pub fn try_agent(&self) -> Result<Machine, Error> {
+        let root = Utf8Path::from_path(self.dir.path()).unwrap();
+        Machine::open(root, Box::new(self.clone()), Box::new(self.clone()), Box::new(self.clone()))
+    }
+
+    /// An orderly reboot: an unlocked staged deployment is finalised, with the changes of /etc, and what is neither new,
+    /// booted nor pinned goes, as libostree does it.
     pub fn reboot(&self) {
         let staged = self.disk().deployments.iter().find(|known| known.staged).cloned();
         let loses = self.disk().loses_staged;
         match staged {
-            Some(staged) if !staged.locked && !loses => self.boot_into(&staged.id),
+            Some(staged) if !staged.locked && !loses => {
+                let mut disk = self.disk();
+                let pinned = disk.pinned.clone();
+                disk.deployments.retain(|known| known.booted || known.staged || pinned.contains(&known.id));
+                drop(disk);
+                self.boot_into(&staged.id);
+            }
             Some(_) => self.power_cut(),
             None => self.boots(),
         }
@@ -208,6 +235,8 @@ impl Backend for World {
         self.discard()?;
         let id = self.deploy(request.image, request.kernel_arguments.to_vec());
         let mut disk = self.disk();
+        disk.fetched.push(request.image.to_owned());
+        disk.pinned.extend(request.keep.iter().cloned());
         (disk.deployments[0].staged, disk.deployments[0].locked) = (true, true);
         Ok(Staged { id, digest: disk.deployments[0].digest.clone().unwrap() })
     }
@@ -228,8 +257,17 @@ impl Backend for World {
     }
 
     fn prune(&self, keep: &[String]) -> Result<(), os::Error> {
-        self.disk().deployments.retain(|known| known.booted || known.staged || keep.contains(&known.id));
+        let mut disk = self.disk();
+        disk.deployments.retain(|known| known.booted || known.staged || keep.contains(&known.id));
+        disk.pinned.retain(|id| keep.contains(id));
         Ok(())
+    }
+}
+
+impl Space for World {
+    fn free(&self, path: &Utf8Path) -> Result<u64, disk::Error> {
+        let place = path.strip_prefix(self.dir.path()).unwrap();
+        Ok(self.disk().free.get(format!("/{place}").as_str()).copied().unwrap_or(1 << 40))
     }
 }
 
