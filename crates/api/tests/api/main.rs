@@ -6,6 +6,7 @@ mod cel;
 mod deploy;
 mod docs;
 mod installed;
+mod namespace;
 mod objects;
 mod policies;
 mod rights;

@@ -12,7 +12,7 @@ use crate::objects::{DIGEST, full};
 use crate::server::{kind_api, object, with_definitions};
 
 /// The text of a refusal; nothing if the request was accepted.
-fn refusal<T>(outcome: Result<T, kube::Error>) -> Option<String> {
+pub fn refusal<T>(outcome: Result<T, kube::Error>) -> Option<String> {
     match outcome {
         Ok(_) => None,
         Err(kube::Error::Api(status)) => Some(format!("{} {}", status.code, status.message)),
@@ -21,7 +21,7 @@ fn refusal<T>(outcome: Result<T, kube::Error>) -> Option<String> {
 }
 
 #[track_caller]
-fn assert_refused(refusal: Option<String>, parts: &[&str]) {
+pub fn assert_refused(refusal: Option<String>, parts: &[&str]) {
     let text = refusal.expect("the request was accepted");
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");
@@ -99,7 +99,12 @@ async fn an_object_from_before_the_policy_can_be_changed_but_not_for_the_worse()
 
 /// A MachineConfigNode that the controller made.
 async fn node_object(name: &str) {
-    let api = kind_api(&controller().await, "MachineConfigNode");
+    node_object_by(&controller().await, name).await;
+}
+
+/// A MachineConfigNode that a controller made.
+pub async fn node_object_by(controller: &Client, name: &str) {
+    let api = kind_api(controller, "MachineConfigNode");
     let patch = Patch::Apply(json!({
         "apiVersion": MachineConfigNode::api_version(&()), "kind": "MachineConfigNode",
         "metadata": {"name": name}, "spec": full("MachineConfigNode", name)["spec"],
@@ -108,7 +113,7 @@ async fn node_object(name: &str) {
 }
 
 /// Reports a boot id by server-side apply, as agents do.
-async fn report(client: &Client, name: &str) -> Option<String> {
+pub async fn report(client: &Client, name: &str) -> Option<String> {
     let status = json!({
         "apiVersion": MachineConfigNode::api_version(&()), "kind": "MachineConfigNode", "metadata": {"name": name},
         "status": {"onlay": {"bootId": "01234567-89ab-cdef-0123-456789abcdef"}},

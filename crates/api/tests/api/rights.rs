@@ -16,12 +16,17 @@ const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "
 
 /// One question: may `account` do `verb` with `resource` (`GROUP/RESOURCE[/SUBRESOURCE]`) in `namespace`?
 async fn may(client: &Client, account: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+    may_from(client, NAMESPACE, account, verb, resource, namespace).await
+}
+
+/// The same for an account of the namespace `home`.
+pub async fn may_from(client: &Client, home: &str, account: &str, verb: &str, resource: &str, namespace: &str) -> bool {
     let mut parts = resource.splitn(3, '/').map(str::to_owned);
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
-            user: Some(format!("system:serviceaccount:{NAMESPACE}:{account}")),
+            user: Some(format!("system:serviceaccount:{home}:{account}")),
             groups: Some(
-                ["system:serviceaccounts", "system:authenticated", &format!("system:serviceaccounts:{NAMESPACE}")]
+                ["system:serviceaccounts", "system:authenticated", &format!("system:serviceaccounts:{home}")]
                     .map(str::to_owned)
                     .to_vec(),
             ),
