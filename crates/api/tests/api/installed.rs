@@ -24,7 +24,7 @@ static INSTALLED: OnceCell<Result<Installed, String>> = OnceCell::const_new();
 /// Name of a MachineOSConfig from before the policies, whose push specification they would refuse.
 pub const OLD: &str = "from-before";
 
-/// A server with everything installed, and agents on two nodes.
+/// A server with everything installed, and agents on nodes.
 pub struct Installed {
     server: ApiServer,
     namespace: &'static str,
@@ -118,7 +118,7 @@ impl Installed {
     /// What becomes of a server to which everything was applied, in this namespace.
     pub async fn on(server: ApiServer, namespace: &'static str) -> Self {
         let client = server.client().await.unwrap();
-        for node in ["worker-0", "worker-1"] {
+        for node in ["worker-0", "worker-1", "worker-4"] {
             run_agent(&client, namespace, node).await;
         }
         policies_are_active(&client).await;

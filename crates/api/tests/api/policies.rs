@@ -143,16 +143,54 @@ async fn an_agent_whose_token_names_no_node_reports_nothing() {
 #[tokio::test]
 async fn the_controller_writes_its_conditions_of_every_node() {
     node_object("worker-1").await;
-    let api = kind_api(&controller().await, "MachineConfigNode");
+    let cordoned = [condition("Cordoned", "True")];
+    assert_eq!(apply_conditions(&controller().await, "worker-1", "onlay-rollout", &cordoned).await, None);
+}
+
+/// A condition of a node, as its object has it.
+fn condition(name: &str, status: &str) -> Value {
     let time = "2025-01-01T00:00:00Z";
+    json!({"type": name, "status": status, "reason": "Test", "message": "", "lastTransitionTime": time})
+}
+
+/// Applies conditions of a node, those of others included.
+async fn apply_conditions(client: &Client, name: &str, manager: &str, conditions: &[Value]) -> Option<String> {
     let status = json!({
-        "apiVersion": MachineConfigNode::api_version(&()), "kind": "MachineConfigNode", "metadata": {"name": "worker-1"},
-        "status": {"conditions": [
-            {"type": "Cordoned", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": time},
-        ]},
+        "apiVersion": MachineConfigNode::api_version(&()), "kind": "MachineConfigNode", "metadata": {"name": name},
+        "status": {"conditions": conditions},
     });
-    let params = PatchParams::apply("onlay-rollout");
-    assert_eq!(refusal(api.patch_status("worker-1", &params, &Patch::Apply(status)).await), None);
+    let api = kind_api(client, "MachineConfigNode");
+    refusal(api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(status)).await)
+}
+
+#[tokio::test]
+async fn an_agent_leaves_the_controllers_conditions_alone() {
+    let name = "worker-4";
+    node_object(name).await;
+    let (agent, controller) = (agent(name).await, controller().await);
+    let ours = [condition("Cordoned", "True"), condition("Drained", "False")];
+    let own = condition("Updated", "False");
+    let apply = async |conditions: &[Value]| apply_conditions(&agent, name, "onlay-agent", conditions).await;
+    let api = kind_api(&agent, "MachineConfigNode");
+    let merge = async |conditions: Value| {
+        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        refusal(api.patch_status(name, &PatchParams::default(), &patch).await)
+    };
+
+    assert_eq!(apply(std::slice::from_ref(&own)).await, None);
+    for condition in ["Cordoned", "Drained", "Uncordoned"].map(|name| condition(name, "True")) {
+        let named = format!("the conditions {} of MachineConfigNode \"worker-4\"", condition["type"].as_str().unwrap());
+        assert_refused(apply(&[own.clone(), condition]).await, &["403", &named, "they are the controller's"]);
+    }
+    assert_eq!(apply_conditions(&controller, name, "onlay-rollout", &ours).await, None);
+    assert_eq!(apply(&[condition("Updated", "True")]).await, None, "the controller's stay as they are");
+
+    assert_refused(apply(&[own.clone(), condition("Cordoned", "False")]).await, &["403", "conditions Cordoned of"]);
+    assert_refused(merge(json!([own])).await, &["403", "conditions Cordoned, Drained of"]);
+    assert_eq!(merge(json!([ours[1], own, ours[0]])).await, None, "in another order they are the same");
+    let kept = kind_api(&controller, "MachineConfigNode").get(name).await.unwrap();
+    let kept = kept.data["status"]["conditions"].as_array().unwrap();
+    assert!(ours.iter().all(|condition| kept.contains(condition)), "{kept:?}");
 }
 
 /// Sends a merge patch as the agent of a node, past all roles: only policies are in the way.
