@@ -21,23 +21,28 @@ async fn may(client: &Client, account: &str, verb: &str, resource: &str, namespa
 
 /// The same for an account of the namespace `home`.
 pub async fn may_from(client: &Client, home: &str, account: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+    answer(client, home, account, attributes(verb, resource, namespace)).await
+}
+
+fn attributes(verb: &str, resource: &str, namespace: &str) -> ResourceAttributes {
     let mut parts = resource.splitn(3, '/').map(str::to_owned);
+    ResourceAttributes {
+        group: parts.next(),
+        resource: parts.next(),
+        subresource: parts.next(),
+        namespace: Some(namespace.to_owned()),
+        verb: Some(verb.to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+async fn answer(client: &Client, home: &str, account: &str, resource: ResourceAttributes) -> bool {
+    let groups = ["system:serviceaccounts", "system:authenticated", &format!("system:serviceaccounts:{home}")];
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(format!("system:serviceaccount:{home}:{account}")),
-            groups: Some(
-                ["system:serviceaccounts", "system:authenticated", &format!("system:serviceaccounts:{home}")]
-                    .map(str::to_owned)
-                    .to_vec(),
-            ),
-            resource_attributes: Some(ResourceAttributes {
-                group: parts.next(),
-                resource: parts.next(),
-                subresource: parts.next(),
-                namespace: Some(namespace.to_owned()),
-                verb: Some(verb.to_owned()),
-                ..ResourceAttributes::default()
-            }),
+            groups: Some(groups.map(str::to_owned).to_vec()),
+            resource_attributes: Some(resource),
             ..SubjectAccessReviewSpec::default()
         },
         ..SubjectAccessReview::default()
@@ -132,4 +137,16 @@ async fn an_agent_may_do_this_and_nothing_else() {
 #[tokio::test]
 async fn the_controller(#[case] verb: &str, #[case] resource: &str, #[case] namespace: &str, #[case] allowed: bool) {
     assert_eq!(may(&administrator().await, CONTROLLER_ACCOUNT, verb, resource, namespace).await, allowed);
+}
+
+#[rstest]
+#[case::read_the_cluster("get", "cluster", true)]
+#[case::read_another("get", "other", false)]
+#[case::read_all("list", "", false)]
+#[case::write_the_cluster("patch", "cluster", false)]
+#[tokio::test]
+async fn the_controller_and_proxies(#[case] verb: &str, #[case] name: &str, #[case] allowed: bool) {
+    let resource =
+        ResourceAttributes { name: Some(name.to_owned()), ..attributes(verb, "config.openshift.io/proxies", "") };
+    assert_eq!(answer(&administrator().await, NAMESPACE, CONTROLLER_ACCOUNT, resource).await, allowed);
 }

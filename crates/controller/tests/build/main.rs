@@ -6,5 +6,6 @@
 mod architectures;
 mod extras;
 mod many;
+mod proxy;
 mod stories;
 mod world;
