@@ -1,5 +1,6 @@
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::Request;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::world::{cluster, config, object, older_config, refused, v1, v1alpha1};
@@ -27,6 +28,74 @@ async fn a_containerfile_is_refused_in_both_versions_before_anything_is_stored()
         assert!(message.contains(&format!("unknown-instruction: {field}: {says}")), "{message}");
     }
     assert_eq!(v1(&client, "MachineOSConfig").get_opt("unknown-instruction").await.unwrap(), None);
+}
+
+/// A text as it is read that somebody has saved as UTF-16.
+fn utf_16(text: &str) -> String {
+    let bytes = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
+    bytes.map(char::from).collect()
+}
+
+/// The beginning of a Containerfile, and as many characters in all.
+fn as_long_as(characters: usize) -> String {
+    let begin = "FROM configs AS final\n#";
+    begin.to_owned() + &"ä".repeat(characters - begin.len())
+}
+
+/// Asks for a MachineOSConfig with a Containerfile in both versions: each answer, with where the text is in it.
+async fn answers(name: &str, text: &str) -> [(Option<String>, &'static str); 2] {
+    let client = cluster().await;
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let mut newer = config(name);
+    newer["spec"]["containerFile"] = json!([{"content": text}]);
+    let newer = v1(&client, "MachineOSConfig").create(&params, &object(&newer)).await;
+    let older = v1alpha1(&client, "MachineOSConfig").create(&params, &object(&older_config(name, text))).await;
+    let refusal = |outcome: Result<DynamicObject, kube::Error>| match outcome {
+        Ok(_) => None,
+        refusal => Some(refused(refusal)),
+    };
+    [(refusal(newer), "spec.containerFile[0].content"), (refusal(older), "spec.buildInputs.containerFile[0].content")]
+}
+
+#[rstest]
+#[case::an_unknown_instruction(
+    "FROM configs AS final\nINSTALL tree\n",
+    "line 2: `INSTALL tree`: INSTALL is no instruction"
+)]
+#[case::an_unended_heredoc("FROM configs AS final\nRUN <<EOF\ntrue\n", "line 2: `RUN <<EOF`: the heredoc is not ended")]
+#[case::another_base("FROM debian:12\nRUN true\n", "line 1: `FROM debian:12`: the last stage begins with `debian:12`")]
+#[case::a_copy_from_nowhere(
+    "FROM configs AS final\nCOPY a /etc/\n",
+    "line 2: `COPY a /etc/`: there is no build context"
+)]
+#[case::utf_16(&utf_16("FROM configs AS final\n"), "line 1: `ÿþF\0R\0O\0M\0 \0c\0o\0n\0f\0i\0g\0s")]
+#[tokio::test]
+async fn a_containerfile_that_cannot_be_built_is_refused_in_both_versions(#[case] text: &str, #[case] says: &str) {
+    for (refusal, field) in answers("cannot-be-built", text).await {
+        let message = refusal.expect("accepted");
+        let expected = format!("cannot-be-built: {field}: failed to read the Containerfile: {says}");
+        assert!(message.contains(&expected), "{message}");
+    }
+}
+
+#[rstest]
+#[case::crlf("FROM configs AS final\r\nRUN true \\\r\n  && true\r\n")]
+#[case::an_argument_without_a_value("FROM configs AS final\nARG VERSION\nRUN echo $VERSION\n")]
+#[case::an_argument_whose_value_a_policy_may_give("ARG TOOLS\nFROM $TOOLS AS tools\nFROM configs AS final\n")]
+#[case::as_long_as_it_may_be(&as_long_as(4096))]
+#[tokio::test]
+async fn a_containerfile_that_can_be_built_is_taken_in_both_versions(#[case] text: &str) {
+    for (refusal, _) in answers("can-be-built", text).await {
+        assert_eq!(refusal, None);
+    }
+}
+
+#[tokio::test]
+async fn one_character_too_many_is_told_by_schema_or_conversion() {
+    let [(newer, field), (older, older_field)] = answers("too-long", &as_long_as(4097)).await;
+    let (newer, older) = (newer.expect("accepted"), older.expect("accepted"));
+    assert!(newer.contains(&format!("{field}: Too long: may not be more than 4096")), "{newer}");
+    assert!(older.contains(&format!("too-long: {older_field}: 4097 characters")), "{older}");
 }
 
 #[tokio::test]
