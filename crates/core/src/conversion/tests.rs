@@ -296,9 +296,40 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn a_build_of_v1()(
+        annotations in annotations(),
+        names in ("[a-z]{1,3}", "rendered-[a-z]{1,3}", "quay.io/[a-z]{1,3}/b:c"),
+        builder in maybe(("(Job|PodImageBuilder|Other)", maybe("[a-z]{3}")).prop_map(|(kind, name)| json!({
+            "imageBuilderType": kind,
+            "job": name.as_str().map(|name| json!({"group": "batch", "resource": "jobs", "namespace": "a", "name": name})),
+        }))),
+        times in (maybe("2026-01-0[1-9]T00:00:00Z"), maybe("2026-01-1[0-9]T00:00:00Z")),
+        rest in (maybe(condition()), maybe("[a-z]{3}@sha256:aa")),
+        related in maybe("[a-z]{3}".prop_map(|name| json!([
+            {"group": "", "resource": "configmaps", "namespace": "a", "name": name},
+            {"group": "", "resource": "nodes", "name": name},
+        ]))),
+        with_status in any::<bool>(),
+    ) -> Value {
+        let status = json!({
+            "builder": builder, "buildStart": times.0, "buildEnd": times.1, "conditions": rest.0,
+            "digestedImagePushSpec": rest.1, "relatedObjects": related,
+        });
+        without_nulls(json!({
+            "apiVersion": V1, "kind": "MachineOSBuild", "metadata": {"name": "a", "annotations": annotations},
+            "spec": {
+                "machineConfig": {"name": names.1}, "machineOSConfig": {"name": names.0},
+                "renderedImagePushSpec": names.2,
+            },
+            "status": if with_status { status } else { Value::Null },
+        }))
+    }
+}
+
 proptest! {
     #[test]
-    fn what_was_written_in_v1_comes_back(object in a_config_of_v1()) {
+    fn what_was_written_in_v1_comes_back(object in prop_oneof![a_config_of_v1(), a_build_of_v1()]) {
         let shown = convert(object.clone(), V1ALPHA1).unwrap();
         prop_assert_eq!(convert(shown, V1).unwrap(), object);
     }
