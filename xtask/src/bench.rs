@@ -51,9 +51,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Some(Figures::Builds { base_mib }) => figures.extend(builds::measure(base_mib)?),
         Some(Figures::Lab | Figures::Render) => {}
     }
-    println!("\n{:42} {:>12}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
+    println!("\n{:42} {:>26}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
     for Figure { what, value, goal, how } in figures {
-        println!("{what:42} {value:>12}  {goal:10} {how}");
+        println!("{what:42} {value:>26}  {goal:10} {how}");
     }
     Ok(())
 }

@@ -9,15 +9,18 @@ use wait4::Wait4;
 
 /// How often a program is run; the figure is the median.
 const RUNS: usize = 11;
-/// Numbers of MachineConfigs, and the goal for each.
-const SIZES: [(usize, &str); 4] = [(10, "<= 1 ms"), (100, "-"), (1000, "<= 20 ms"), (10_000, "-")];
+/// Numbers of MachineConfigs, and the goals for each: time within the process, memory of the process.
+const SIZES: [(usize, &str, &str); 4] =
+    [(10, "<= 1 ms", "-"), (100, "-", "-"), (1000, "<= 20 ms", "<= 30 MiB"), (10_000, "-", "-")];
 /// Different paths at most: more files of their size are more than an object of the API can hold.
 const PATHS: usize = 1000;
 /// Bytes of a file.
 const CONTENTS: usize = 500;
 
-const IN_PROCESS: &str = "core::render::render, release, median of 21 runs in one process";
+const IN_PROCESS: &str =
+    "core::render::render alone, of MachineConfigs that were read before; release, median of 21 runs in one process";
 const REPEATED: &str = "the same; 1,000 paths, each said ten times";
+const WHOLE: &str = "from start to end of the process: it also reads the files, parses and checks YAML, and writes the result; release, median of 11 runs";
 const WALL: &str = "from start to end of the process, release, median of 11 runs";
 const RESIDENT: &str = "ru_maxrss of wait4, at least that of xtask itself, median of 11 runs";
 
@@ -27,26 +30,31 @@ pub fn measure() -> Measured<Vec<Figure>> {
     run::pass(run::cargo().args(words))?;
     let target = run::root().join(std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned()));
     let (release, files) = (target.join("release"), target.join("bench"));
-    let mut figures = Vec::new();
-    for (number, goal) in SIZES {
-        let directory = write_machine_configs(&files, number)?;
+    let onlay = release.join("onlay");
+    let (mut figures, mut resident) = (Vec::new(), Vec::new());
+    for (number, goal, goal_resident) in SIZES {
+        let (directory, bytes) = write_machine_configs(&files, number)?;
         let seconds: f64 =
             run::read(Command::new(release.join("examples/time_render")).arg(&directory))?.trim().parse()?;
         let how = if number > PATHS { REPEATED } else { IN_PROCESS };
-        figures.push(milliseconds(format!("render, {number} MachineConfigs"), seconds, goal, how));
-    }
-    let onlay = release.join("onlay");
-    for (number, goal) in [(1000, "<= 30 MiB"), (10_000, "-")] {
-        let directory = files.join(number.to_string());
+        figures.push(by_size(format!("render, {number} MachineConfigs"), seconds, bytes, goal, how));
         let (seconds, kibibytes) =
             process(&onlay, |onlay| onlay.arg("render").arg(&directory).args(["--pool", "worker"]))?;
-        figures.push(milliseconds(format!("onlay render, {number} files"), seconds, "-", WALL));
-        figures.push(mebibytes(format!("onlay render, {number} files, resident"), kibibytes, goal, RESIDENT));
+        figures.push(by_size(format!("onlay render, {number} files"), seconds, bytes, "-", WHOLE));
+        resident.push(mebibytes(format!("onlay render, {number} files, resident"), kibibytes, goal_resident, RESIDENT));
     }
+    figures.extend(resident);
     let file = write_butane(&files)?;
     let (seconds, _) = process(&onlay, |onlay| onlay.arg("butane").arg(&file))?;
     figures.push(milliseconds("onlay butane, 200 lines", seconds, "<= 15 ms", WALL));
     Ok(figures)
+}
+
+/// A time, and what of it falls to each KiB of the input files: about the same in every row if cost grows with bytes.
+fn by_size(what: String, seconds: f64, bytes: usize, goal: &'static str, how: &'static str) -> Figure {
+    let per_kibibyte = seconds * 1e6 / (bytes as f64 / 1024.0);
+    let value = format!("{:.2} ms = {per_kibibyte:.1} us/KiB", seconds * 1000.0);
+    Figure { what, value, goal, how }
 }
 
 /// Runs a program several times: seconds and KiB, the median of each.
@@ -70,14 +78,17 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// A directory with this many MachineConfigs, each in a file.
-fn write_machine_configs(below: &Path, number: usize) -> Measured<PathBuf> {
+/// A directory with this many MachineConfigs, each in a file, and how many bytes they have.
+fn write_machine_configs(below: &Path, number: usize) -> Measured<(PathBuf, usize)> {
     let directory = below.join(number.to_string());
     std::fs::create_dir_all(&directory)?;
+    let mut bytes = 0;
     for at in 0..number {
-        std::fs::write(directory.join(format!("{at:05}.yaml")), machine_config(at))?;
+        let text = machine_config(at);
+        bytes += text.len();
+        std::fs::write(directory.join(format!("{at:05}.yaml")), text)?;
     }
-    Ok(directory)
+    Ok((directory, bytes))
 }
 
 /// A MachineConfig with a file; every tenth has a unit as well, and every fiftieth an argument.
