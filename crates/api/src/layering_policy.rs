@@ -5,7 +5,9 @@
 mod inputs;
 mod schema;
 
-pub use inputs::{BuildArgument, BuildSecret, ContainerfileKey, ContainerfileSource, ImageContext, Proxy, SecretKey};
+pub use inputs::{
+    BuildArgument, BuildSecret, ContainerfileKey, ContainerfileSource, ImageContext, Proxy, SecretKey, TrustedCA,
+};
 
 use std::collections::BTreeMap;
 
@@ -93,6 +95,9 @@ pub struct BuildPolicy {
     /// Proxies between builds and the network; those of the cluster if absent, none if there is nothing in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
+    /// Authorities that builds trust besides the machine's; ConfigMap onlay-trusted-ca if absent. A change makes no new image.
+    #[serde(default, rename = "trustedCA", skip_serializing_if = "Option::is_none")]
+    pub trusted_ca: Option<TrustedCA>,
 }
 
 /// What a tag that names a base image stands for.

@@ -135,6 +135,11 @@ pub const EXTENSIONS_IMAGE_KEY: &str = "baseOSExtensionsContainerImage";
 /// Key of the ConfigMap with extra registry authorities.
 pub const REGISTRY_CA_KEY: &str = "ca.crt";
 
+/// ConfigMap in the onlay namespace with authorities that builds trust, of pools whose policy names no other.
+pub const TRUSTED_CA_CONFIG_MAP: &str = "onlay-trusted-ca";
+/// Key of a ConfigMap with authorities that builds trust, as clusters that fill such ConfigMaps name it.
+pub const TRUSTED_CA_KEY: &str = "ca-bundle.crt";
+
 /// ConfigMap in the onlay namespace with the files that commands of builds see in `/etc/yum.repos.d`.
 pub const REPOSITORIES_CONFIG_MAP: &str = "etc-yum-repos-d";
 /// Secret in the onlay namespace with the files that commands of builds see in `/etc/pki/rpm-gpg`.

@@ -96,6 +96,15 @@ pub struct Proxy {
     pub no_proxy: Option<String>,
 }
 
+/// A ConfigMap with certificates of authorities in PEM, in its key `ca-bundle.crt`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustedCA {
+    /// Name of the ConfigMap, in the namespace of builds.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+}
+
 fn containerfile() -> String {
     schema::CONTAINERFILE_KEY.to_owned()
 }

@@ -49,6 +49,7 @@ fn policy() -> Value {
         "buildArgs": [{"name": "VERSION", "value": "1.2"}],
         "secrets": [{"id": "token", "secretKeyRef": {"name": "mirror", "key": "token"}}],
         "proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": ".svc,10.0.0.0/8"},
+        "trustedCA": {"name": "corporate-ca"},
         "contexts": [{"name": "tools", "image": format!("registry.example.com:5000/tools/all:1@{DIGEST}")}],
     }})
 }
