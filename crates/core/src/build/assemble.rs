@@ -12,6 +12,7 @@ use super::containerfile::{CONFIGS, Containerfile, Heredoc, Instruction, Keyword
 use super::inputs::{digest_of, hex, repository};
 use super::packages::{Manager, Packages};
 use super::spec::{Failure, Spec};
+use super::trust;
 
 /// Name of the archive in the context that holds the configuration layer.
 pub const LAYER: &str = ".onlay/configuration.tar";
@@ -44,6 +45,8 @@ pub struct Configs<'a> {
     pub labels: &'a BTreeMap<&'static str, String>,
     /// A digest of what commands see in mounted directories.
     pub mounted: Option<&'a str>,
+    /// Whether commands are told where more authorities are.
+    pub trusted: bool,
     /// What installs the packages that the configuration wants.
     pub install: Option<&'a Install>,
 }
@@ -160,12 +163,13 @@ fn label(labels: &BTreeMap<&'static str, String>) -> String {
     if words.is_empty() { words } else { format!("LABEL{words}\n") }
 }
 
-/// What stands behind every `FROM` of the user, so that nothing below is taken from a build before a person asked for
-/// another one, or from one whose commands saw something else in mounted directories.
+/// What stands behind every `FROM` of the user: a label, so that nothing below is taken from a build before a person asked for
+/// another one, or from one whose commands saw something else in mounted directories; and where commands find authorities.
 fn marks(configs: Configs<'_>) -> String {
     let labels = [(REBUILT_LABEL, configs.rebuilt), (MOUNTED_LABEL, configs.mounted)];
     let labels: String = labels.iter().filter_map(|(label, value)| Some(format!(" {label}={:?}", (*value)?))).collect();
-    if labels.is_empty() { labels } else { format!("LABEL{labels}\n") }
+    let label = if labels.is_empty() { labels } else { format!("LABEL{labels}\n") };
+    if configs.trusted { label + &trust::instruction() } else { label }
 }
 
 /// Whether the layer of every instruction can be known by its text and the layers below.
@@ -244,13 +248,13 @@ fn is_script(instruction: &Instruction, heredoc: &Heredoc) -> bool {
 
 /// Where a step comes from, by the numbers that the builder prints (`[stage/…] STEP step/…`, both counted from 1).
 ///
-/// The label that [`assemble`] puts behind a `FROM` takes a step: from then on the numbers are one higher.
-pub fn origin<'a>(file: Option<&'a Containerfile>, stage: usize, step: usize, marked: bool) -> Origin<'a> {
+/// Each instruction that [`assemble`] puts behind a `FROM` takes a step: from then on the numbers are higher by how many were `added`.
+pub fn origin(file: Option<&Containerfile>, stage: usize, step: usize, added: usize) -> Origin<'_> {
     let stage = stage.checked_sub(2).and_then(|index| file?.stages.get(index));
-    let index = match (step, marked) {
-        (1, _) => Some(0),
-        (2, true) => None,
-        (step, marked) => step.checked_sub(1 + usize::from(marked)),
+    let index = match step.checked_sub(1) {
+        Some(0) => Some(0),
+        Some(behind) if behind > added => Some(behind - added),
+        _ => None,
     };
     let instruction = stage.zip(index).and_then(|(stage, index)| stage.instructions.get(index));
     instruction.map_or(Origin::Added, Origin::User)

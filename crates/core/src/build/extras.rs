@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::containerfile::{Containerfile, Outside};
 use super::inputs::hex;
 use super::pull_secret::Hidden;
+use super::trust;
 
 /// What is in a ConfigMap or Secret, by key.
 pub type Contents = Hidden<BTreeMap<String, Vec<u8>>>;
@@ -40,6 +41,8 @@ pub struct Provided {
     pub entitlements: Entitlements,
     /// Proxies of the cluster.
     pub proxy: Option<Proxy>,
+    /// The ConfigMap with authorities, see [`trust::config_map`].
+    pub trusted_ca: Option<Contents>,
 }
 
 /// Secrets with entitlements.
@@ -132,6 +135,9 @@ pub struct Extras {
     /// Directories that commands see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    /// Name of the ConfigMap with authorities that builder and commands trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_ca: Option<String>,
 }
 
 /// What the builds of a pool are given, and the text of the Containerfile if it lies in an object.
@@ -239,6 +245,7 @@ impl Extras {
         secrets: Vec::new(),
         environment: BTreeMap::new(),
         mounts: Vec::new(),
+        trusted_ca: None,
     };
 
     /// What the builds of a pool are given.
@@ -263,6 +270,7 @@ impl Extras {
             counted(Place::Keys, names::PACKAGE_KEYS_SECRET, &provided.keys),
             entitlement,
         ];
+        let trusted = trust::authorities(policy, provided.trusted_ca.as_ref()).is_ok_and(|found| found.is_some());
         let arguments = policy.build_args.iter().map(|given| (given.name.clone(), given.value.clone()));
         let images = policy.contexts.iter().map(|given| (given.name.clone(), given.image.clone()));
         let secrets = policy.secrets.iter().map(|BuildSecret { id, secret_key_ref: SecretKey { name, key } }| {
@@ -275,6 +283,7 @@ impl Extras {
             secrets: secrets.collect(),
             environment: policy.proxy.as_ref().or(provided.proxy.as_ref()).map(environment).unwrap_or_default(),
             mounts: mounts.into_iter().flatten().collect(),
+            trusted_ca: trusted.then(|| trust::config_map(policy).to_owned()),
         }
     }
 
@@ -292,7 +301,7 @@ impl Extras {
     #[must_use]
     pub fn settled(mut self, runs_commands: bool, files: &[&Containerfile]) -> Self {
         if !runs_commands {
-            return Self { environment: self.environment, ..Self::NONE };
+            return Self { environment: self.environment, trusted_ca: self.trusted_ca, ..Self::NONE };
         }
         if !files.is_empty() {
             self.arguments.retain(|name, _| files.iter().any(|file| file.declares(name)));

@@ -129,7 +129,10 @@ pub fn stood_still(tried: &str, registry: &str, patience: Duration) -> Failure {
 /// What a person can do about a failure of this kind at a registry.
 pub fn way_out(cause: Cause) -> &'static str {
     match cause {
-        Cause::CertificateNotTrusted => "put the registry's authority into the ConfigMap of registry authorities",
+        Cause::CertificateNotTrusted => {
+            "put its authority into the ConfigMap of registry authorities, or into the one of what builds trust \
+             (spec.build.trustedCA of the pool's LayeringPolicy)"
+        }
         Cause::AccessDenied => "check the credentials in the secret, and what they are allowed to do there",
         Cause::ImageNotFound => "check the name of the image",
         Cause::NetworkFailed => "check that the build's node reaches it",
@@ -187,8 +190,8 @@ impl Progress {
         self.reused > 0 && matches!(failure.cause, Cause::InstructionFailed | Cause::NetworkFailed)
     }
 
-    /// The failure of a build that ended here with this exit code; `marked` as in [`origin`].
-    pub fn failure(&self, file: Option<&Containerfile>, marked: bool, exit_code: Option<i32>) -> Failure {
+    /// The failure of a build that ended here with this exit code; `added` as in [`origin`].
+    pub fn failure(&self, file: Option<&Containerfile>, added: usize, exit_code: Option<i32>) -> Failure {
         let verdict = self.verdict().unwrap_or("the builder ended without a word").to_owned();
         let ran = command_exit(&verdict);
         let cause = match ran {
@@ -202,12 +205,12 @@ impl Progress {
             cause
         };
         let failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
-        self.locate(failure, file, marked, ran)
+        self.locate(failure, file, added, ran)
     }
 
-    /// The failure of a build that was ended here, for this reason; `marked` as in [`origin`].
-    pub fn cut_off(&self, why: Failure, file: Option<&Containerfile>, marked: bool) -> Failure {
-        self.locate(why, file, marked, None)
+    /// The failure of a build that was ended here, for this reason; `added` as in [`origin`].
+    pub fn cut_off(&self, why: Failure, file: Option<&Containerfile>, added: usize) -> Failure {
+        self.locate(why, file, added, None)
     }
 
     /// Whether a command runs. It may wait for what it likes; every other instruction reads or writes.
@@ -220,10 +223,10 @@ impl Progress {
         &self,
         mut failure: Failure,
         file: Option<&Containerfile>,
-        marked: bool,
+        added: usize,
         exit_code: Option<i32>,
     ) -> Failure {
-        if let Origin::User(instruction) = origin(file, self.stage, self.step, marked) {
+        if let Origin::User(instruction) = origin(file, self.stage, self.step, added) {
             let instruction_text = excerpt(&instruction.text());
             failure.step = Some(Step { line: instruction.line, instruction: instruction_text, exit_code });
         }

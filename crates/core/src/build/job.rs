@@ -51,6 +51,8 @@ pub const PULL_DIRECTORY: &str = "/run/onlay/pull";
 pub const PUSH_DIRECTORY: &str = "/run/onlay/push";
 /// Where the builder finds more authorities for registries.
 pub const CA_DIRECTORY: &str = "/run/onlay/registry-ca";
+/// Where the builder finds authorities that it and commands trust.
+pub const TRUSTED_DIRECTORY: &str = "/run/onlay/trusted-ca";
 /// Where the builder finds what earlier builds have left.
 pub const CACHE_DIRECTORY: &str = "/run/onlay/cache";
 /// Where the builder finds the Containerfile and the files beside it, if it does not lie in the MachineOSConfig.

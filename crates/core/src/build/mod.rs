@@ -2,8 +2,8 @@
 //!
 //! [`machine::decide`] is the controller's decision; [`assemble`], [`layer`], [`accounts`], [`var`], [`check`] and [`failure`]
 //! are what the builder in the Job decides by; [`spec`] is what the two say to each other, [`progress`] what the log says
-//! meanwhile, and [`figures`] what it says in the end. A build has a [`part`] for each architecture. [`deadline`] says when that
-//! has to be over.
+//! meanwhile, and [`figures`] what it says in the end; [`trust`] is which authorities it trusts. A build has a [`part`] for each
+//! architecture. [`deadline`] says when it has to be over.
 
 pub mod accounts;
 pub mod assemble;
@@ -24,6 +24,7 @@ pub mod part;
 pub mod progress;
 pub mod pull_secret;
 pub mod spec;
+pub mod trust;
 pub mod var;
 
 /// Settings that builds depend on.

@@ -52,9 +52,10 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Whether something of ours stands behind every `FROM` of the user, see [`super::assemble`].
-    pub fn is_marked(&self) -> bool {
-        self.rebuilt.is_some() || self.extras.mark().is_some()
+    /// How many instructions of ours stand behind every `FROM` of the user, see [`super::assemble`].
+    pub fn added_steps(&self) -> usize {
+        let is_marked = self.rebuilt.is_some() || self.extras.mark().is_some();
+        usize::from(is_marked) + usize::from(self.extras.trusted_ca.is_some())
     }
 }
 

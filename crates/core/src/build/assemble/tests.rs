@@ -2,12 +2,23 @@ use rstest::rstest;
 
 use super::*;
 use crate::build::containerfile::parse;
+use crate::build::extras::{Mount, Place};
 
 const BASE: &str = "registry.example.com/os/base@sha256:aa";
 static NO_LABELS: BTreeMap<&'static str, String> = BTreeMap::new();
 
 fn configs() -> Configs<'static> {
-    Configs { base: BASE, layer: true, dpkg: false, rebuilt: None, mounted: None, install: None, labels: &NO_LABELS }
+    let labels = &NO_LABELS;
+    Configs {
+        base: BASE,
+        layer: true,
+        dpkg: false,
+        rebuilt: None,
+        mounted: None,
+        trusted: false,
+        install: None,
+        labels,
+    }
 }
 
 fn assembled(text: &str) -> Assembled {
@@ -59,9 +70,8 @@ fn dpkg_is_told_that_nobody_answers() {
     assert!(text.contains("ENV DEBIAN_FRONTEND=noninteractive DPKG_FORCE=confold\nFROM configs\n"), "{text}");
 }
 
-#[test]
-fn an_image_says_where_it_comes_from_in_its_last_instruction() {
-    let spec = Spec {
+fn spec() -> Spec {
+    Spec {
         build: "worker-a-0123456789abcdef0123456789abcdef".to_owned(),
         rendered: "rendered-worker-a-31fc".to_owned(),
         base: BASE.to_owned(),
@@ -74,8 +84,12 @@ fn an_image_says_where_it_comes_from_in_its_last_instruction() {
         cache_limit: None,
         extras: crate::build::extras::Extras::default(),
         packages: crate::build::packages::Packages::default(),
-    };
-    let labels = labels(&spec, "0.1.0");
+    }
+}
+
+#[test]
+fn an_image_says_where_it_comes_from_in_its_last_instruction() {
+    let labels = labels(&spec(), "0.1.0");
     let line = "LABEL dev.onlay.machineosbuild=\"worker-a-0123456789abcdef0123456789abcdef\" \
                 dev.onlay.machineosconfig=\"worker-a\" dev.onlay.rendered=\"rendered-worker-a-31fc\" \
                 dev.onlay.version=\"0.1.0\" org.opencontainers.image.base.digest=\"sha256:aa\" \
@@ -132,6 +146,42 @@ fn what_commands_see_in_mounted_directories_is_part_of_what_they_stand_on() {
         text.ends_with("FROM configs\nLABEL dev.onlay.rebuilt=\"now\" dev.onlay.mounted=\"aa\"\nRUN a\n"),
         "{text}"
     );
+}
+
+#[test]
+fn commands_are_told_where_authorities_are_behind_every_from() {
+    let file = parse("FROM debian AS tool\nRUN a\nFROM configs\nRUN b").unwrap();
+    let trusted = Configs { trusted: true, ..configs() };
+    let told = trust::instruction();
+    let text = assemble(trusted, Some("localhost/c"), file.as_ref()).text;
+    assert_eq!(
+        text,
+        format!("FROM localhost/c AS configs\nFROM debian AS tool\n{told}RUN a\nFROM configs\n{told}RUN b\n")
+    );
+    let marked = Configs { rebuilt: Some("now"), ..trusted };
+    let text = assemble(marked, Some("localhost/c"), file.as_ref()).text;
+    assert!(text.ends_with(&format!("FROM configs\nLABEL dev.onlay.rebuilt=\"now\"\n{told}RUN b\n")), "{text}");
+    let alone = assemble(trusted, Some("localhost/c"), None);
+    assert_eq!(alone.text, "FROM localhost/c AS configs\n", "nothing runs");
+}
+
+#[rstest]
+fn as_many_steps_are_added_as_are_counted(
+    #[values(None, Some("now"))] rebuilt: Option<&str>,
+    #[values(false, true)] is_mounted: bool,
+    #[values(false, true)] trusted: bool,
+) {
+    let mut spec = Spec { rebuilt: rebuilt.map(str::to_owned), ..spec() };
+    if is_mounted {
+        let (place, name, digests) = (Place::Keys, "keys".to_owned(), Some([("a".to_owned(), "b".to_owned())].into()));
+        spec.extras.mounts = vec![Mount { place, name, digests }];
+    }
+    spec.extras.trusted_ca = trusted.then(|| "onlay-trusted-ca".to_owned());
+    let mounted = spec.extras.mark();
+    let configs = Configs { rebuilt, mounted: mounted.as_deref(), trusted, ..configs() };
+    let text = assemble(configs, Some("localhost/c"), parse("FROM configs\nRUN b").unwrap().as_ref()).text;
+    let (_, behind) = text.split_once("FROM configs\n").unwrap();
+    assert_eq!(behind.lines().position(|line| line == "RUN b"), Some(spec.added_steps()), "{text}");
 }
 
 #[rstest]
@@ -196,11 +246,13 @@ fn heredocs_become_files_of_the_context() {
 #[case::of_a_stage_that_does_not_exist(4, 1, None)]
 fn steps_have_a_line(#[case] stage: usize, #[case] step: usize, #[case] line: Option<usize>) {
     let file = parse("FROM debian AS tool\nRUN a\nFROM configs\nRUN <<E\nE\nENV A=b").unwrap();
-    let found = |step: usize, rebuilt: bool| match origin(file.as_ref(), stage, step, rebuilt) {
+    let found = |step: usize, added: usize| match origin(file.as_ref(), stage, step, added) {
         Origin::User(instruction) => Some(instruction.line),
         Origin::Added => None,
     };
-    assert_eq!(found(step, false), line);
-    assert_eq!(found(2, true), None, "the label");
-    assert_eq!(found(if step == 1 { 1 } else { step + 1 }, true), line);
+    assert_eq!(found(step, 0), line);
+    for added in 1..=3 {
+        assert_eq!(found(if step == 1 { 1 } else { step + added }, added), line);
+        assert!((2..2 + added).all(|ours| found(ours, added).is_none()), "what is added is nobody's");
+    }
 }

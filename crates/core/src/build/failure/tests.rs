@@ -10,7 +10,7 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     for line in recorded.lines() {
         progress.take(line);
     }
-    progress.failure(file.as_ref(), false, Some(exit_code))
+    progress.failure(file.as_ref(), 0, Some(exit_code))
 }
 
 #[rstest]
@@ -100,7 +100,7 @@ fn a_push_failure_is_told_in_short() {
 
 #[test]
 fn a_builder_that_dies_is_tried_again() {
-    let failure = Progress::default().failure(None, false, None);
+    let failure = Progress::default().failure(None, 0, None);
     assert_eq!(failure.cause, Cause::BuilderFailed);
     assert!(!failure.cause.is_definitive());
     assert_eq!(failure.describe(), "the builder was killed");
@@ -128,8 +128,8 @@ fn a_step_keeps_its_last_lines() {
     (0..1000).for_each(|number| assert!(!progress.take(&number.to_string())));
     assert_eq!(progress.output.len(), KEPT);
     let last: Vec<String> = (980..1000).map(|number: usize| number.to_string()).collect();
-    assert_eq!(progress.failure(None, false, Some(1)).output, last);
-    assert_eq!(progress.cut_off(Failure::new(Cause::TimedOut, ""), None, false).output, last);
+    assert_eq!(progress.failure(None, 0, Some(1)).output, last);
+    assert_eq!(progress.cut_off(Failure::new(Cause::TimedOut, ""), None, 0).output, last);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_step_that_is_ended_is_named_with_its_last_words() {
     for line in ["[2/2] STEP 2/3: ENV A=b", "--> 6e96e2f9be9", "[2/2] STEP 3/3: RUN while :; do :; done", "a"] {
         progress.take(line);
     }
-    let failure = progress.cut_off(Failure::new(Cause::TimedOut, "it is late"), file.as_ref(), false);
+    let failure = progress.cut_off(Failure::new(Cause::TimedOut, "it is late"), file.as_ref(), 0);
     assert_eq!(failure.describe(), "line 3: `RUN while :; do :; done`: it is late. Last lines of output:\na");
     assert!(progress.runs_command() && failure.cause.is_definitive());
 }
@@ -152,7 +152,7 @@ fn layers_that_were_there_are_counted_and_say_nothing_about_a_failure() {
     include_str!("../fixtures/buildah-1.28.2/layers-reused.txt").lines().for_each(|line| {
         progress.take(line);
     });
-    let failure = progress.failure(file.as_ref(), false, Some(7));
+    let failure = progress.failure(file.as_ref(), 0, Some(7));
     assert_eq!((progress.reused, failure.output.as_slice()), (1, [].as_slice()));
     assert_eq!(failure.step.as_ref().map(|step| step.line), Some(5));
 }

@@ -7,9 +7,11 @@ use k8s_openapi::api::core::v1::{
     KeyToPath, ProjectedVolumeSource, Secret, SecretProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use onlay_api::names::TRUSTED_CA_KEY;
 
 use super::{
-    CONTEXT_DIRECTORY, MOUNTS_DIRECTORY, Parts, SECRETS_DIRECTORY, config_map_volume, metadata, mount, secret_volume,
+    CONTEXT_DIRECTORY, MOUNTS_DIRECTORY, Parts, SECRETS_DIRECTORY, TRUSTED_DIRECTORY, config_map_volume, metadata,
+    mount, secret_volume,
 };
 use crate::build::extras::{Contents, Extras, Kind, SecretFile};
 use crate::build::pull_secret::Hidden;
@@ -25,7 +27,11 @@ pub fn volumes(extras: &Extras) -> Vec<(Volume, VolumeMount)> {
         (volume(name, source.kind, &source.name), mount(name, CONTEXT_DIRECTORY, true))
     });
     let secrets = secrets(extras).map(|volume| (volume, mount("secrets", SECRETS_DIRECTORY, true)));
-    directories.chain(context).chain(secrets).collect()
+    let trusted = extras.trusted_ca.as_ref().map(|config_map| {
+        let name = "trusted-ca";
+        (config_map_volume(name, config_map, Some(TRUSTED_CA_KEY)), mount(name, TRUSTED_DIRECTORY, true))
+    });
+    directories.chain(context).chain(secrets).chain(trusted).collect()
 }
 
 /// One volume with a file for each secret, by what the Containerfile calls it.

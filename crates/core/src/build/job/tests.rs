@@ -9,6 +9,8 @@ use crate::build::pull_secret::Hidden;
 
 const BUILD: &str = "worker-automount-5d5651f25efcbf89dd1d2874ad05c8c1";
 
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+
 fn build() -> MachineOSBuild {
     let spec = MachineOSBuildSpec {
         machine_config: RenderedConfigReference { name: "rendered-worker-automount-31fc".to_owned() },
@@ -101,6 +103,7 @@ fn the_job_mounts_what_is_given() {
         repositories: contents.clone(),
         keys: contents.clone(),
         proxy: None,
+        trusted_ca: Some(Hidden([("ca-bundle.crt".to_owned(), CERTIFICATE.into())].into())),
         secrets: BTreeMap::new(),
         entitlements: Entitlements { of_cluster: contents, ..Entitlements::default() },
     };

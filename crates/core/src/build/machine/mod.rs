@@ -174,7 +174,7 @@ fn again(
 fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
     let annotations = build.build.metadata.annotations.as_ref();
     let given = annotations.and_then(|annotations| annotations.get(CREDENTIALS_ANNOTATION));
-    observed.credentials.fingerprint(observed.settings).is_ok_and(|now| given.is_some_and(|given| *given != now))
+    observed.fingerprint().is_ok_and(|now| given.is_some_and(|given| *given != now))
 }
 
 /// Goes on with a build that has not ended.

@@ -15,8 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::build::Settings;
 use crate::build::base::watch::Answer;
 use crate::build::extras::Provided;
+use crate::build::inputs::hex;
 use crate::build::part::Part;
 use crate::build::pull_secret::RegistryEntry;
+use crate::build::trust;
 
 /// What is known when the next step of a MachineOSConfig is decided.
 #[derive(Debug, Clone)]
@@ -195,11 +197,21 @@ impl Observed<'_> {
         let is_missed = matches!(self.base, Base::Known { standing: Standing::Unanswered { .. }, .. });
         super::rebuild_is_asked(self.config) && !is_missed
     }
+
+    /// A digest of everything that a build talks to registries with; none, and the first problem in words, if something is not
+    /// usable.
+    pub(super) fn fingerprint(&self) -> Result<String, String> {
+        let credentials = self.credentials.fingerprint(self.settings)?;
+        let policy = self.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+        let trusted = trust::authorities(&policy, self.provided.trusted_ca.as_ref())?;
+        let trusted = trusted.map(|pem| hex(&Sha256::digest(pem)));
+        Ok([Some(credentials), trusted].into_iter().flatten().collect::<Vec<_>>().join("."))
+    }
 }
 
 impl Credentials {
     /// A digest of everything a build is given; none, and the first problem in words, if something is not usable.
-    pub(super) fn fingerprint(&self, settings: &Settings) -> Result<String, String> {
+    fn fingerprint(&self, settings: &Settings) -> Result<String, String> {
         let mut digests = Vec::new();
         for (material, role) in self.each() {
             match &material.state {

@@ -1,16 +1,18 @@
 //! Which text is the Containerfile of a build, the MachineOSConfig's or that of an object which the policy names; and which
-//! secrets it needs.
+//! secrets and authorities it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use onlay_api::conditions::ConditionStatus;
 use onlay_api::layering_policy::{BuildPolicy, ContainerfileKey};
+use onlay_api::names::TRUSTED_CA_KEY;
 
 use super::observed::Observed;
 use super::target::Obstacle;
 use crate::build::containerfile::{Containerfile, NeededSecret, excerpt};
 use crate::build::extras::{Extras, Kind, RESERVED, SecretFile, named};
 use crate::build::inputs::{self, NoContainerfile};
+use crate::build::trust;
 
 /// The text of the Containerfile for each architecture; none if there is nothing in it.
 pub(super) fn texts<'a>(
@@ -52,8 +54,26 @@ fn of_policy<'a>(observed: &'a Observed<'_>, policy: &BuildPolicy) -> Result<Opt
     })
 }
 
-/// The first secret that is not there, or that the policy does not name.
+/// What is wrong with the ConfigMap of authorities, if anything.
+pub(super) fn untrusted(observed: &Observed<'_>) -> Option<Obstacle> {
+    let policy = observed.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+    let found = observed.provided.trusted_ca.as_ref();
+    let why = trust::authorities(&policy, found).err()?;
+    let (name, namespace) = (trust::config_map(&policy), &observed.settings.namespace);
+    let pool = &observed.config.spec.machine_config_pool.name;
+    let named = policy.trusted_ca.as_ref().map(|_| format!(" (spec.build.trustedCA of LayeringPolicy {pool})"));
+    let create =
+        format!("; create it: `kubectl create configmap {name} -n {namespace} --from-file={TRUSTED_CA_KEY}=…`");
+    let create = if found.is_none() { create } else { String::new() };
+    let message = format!("ConfigMap {namespace}/{name}{} {why}{create}", named.unwrap_or_default());
+    Some(Obstacle::new(ConditionStatus::False, "TrustedCAUnusable", message))
+}
+
+/// The first secret that is not there, or that the policy does not name; or what is wrong with the authorities.
 pub(super) fn unmet(observed: &Observed<'_>, extras: &Extras, files: &[&Containerfile]) -> Option<Obstacle> {
+    if let Some(obstacle) = untrusted(observed) {
+        return Some(obstacle);
+    }
     let pool = &observed.config.spec.machine_config_pool.name;
     let namespace = &observed.settings.namespace;
     for SecretFile { id, name, key } in &extras.secrets {

@@ -81,7 +81,7 @@ fn credentials(observed: &Observed<'_>, target: &Target<'_>) -> Result<String, O
         return Err(obstacle.clone());
     }
     let unusable = |message| Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
-    observed.credentials.fingerprint(observed.settings).map_err(unusable)
+    observed.fingerprint().map_err(unusable)
 }
 
 /// What is noted when a person's wish to build once more is fulfilled.

@@ -97,7 +97,9 @@ impl<'a> Target<'a> {
         let (asked, base, fault) = match &observed.base {
             Base::Known { asked, image, fault, .. } => (asked, image, fault),
             Base::Unknown { why } => {
-                return Err(Obstacle::new(ConditionStatus::False, "BaseImageUnknown", why.clone()));
+                // Perhaps its registry is not trusted for want of them.
+                let unknown = || Obstacle::new(ConditionStatus::False, "BaseImageUnknown", why.clone());
+                return Err(source::untrusted(observed).unwrap_or_else(unknown));
             }
         };
         let desired = desired::of(&rendered.spec)

@@ -6,4 +6,5 @@ mod parts;
 mod policies;
 mod presences;
 mod stories;
+mod trusted;
 mod world;
