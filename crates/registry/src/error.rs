@@ -38,7 +38,8 @@ pub enum RegistryError {
     /// A registry whose certificate is not trusted.
     #[error(
         "failed to look up {image}: the certificate of registry {registry} is not trusted ({reason}); put its authority \
-         into the ConfigMap of registry authorities"
+         into the ConfigMap of registry authorities, or into the one of what builds trust (spec.build.trustedCA of the pool's \
+         LayeringPolicy)"
     )]
     Untrusted {
         /// The image that was asked for.

@@ -6,6 +6,9 @@ use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{ImageIndexEntry, OciImageIndex, OciManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use crate::auth::{Credentials, DockerConfig};
@@ -177,11 +180,20 @@ fn auth(reference: &Reference, credentials: &DockerConfig) -> Result<RegistryAut
     })
 }
 
-/// The certificates in a text, one by one.
+/// The certificates in a text, one by one. One in the bundle of a whole system that TLS cannot use spoils nothing; it is left out,
+/// unless there is no other.
 fn certificates(text: &str) -> Vec<Certificate> {
     const END: &str = "-----END CERTIFICATE-----";
-    let blocks = text.split_inclusive(END).filter(|block| !block.trim().is_empty());
-    blocks.map(|block| Certificate { encoding: CertificateEncoding::Pem, data: block.as_bytes().to_vec() }).collect()
+    let blocks: Vec<&str> = text.split_inclusive(END).filter(|block| !block.trim().is_empty()).collect();
+    let usable: Vec<&str> = blocks.iter().copied().filter(|block| is_usable(block)).collect();
+    let certificate =
+        |block: &&str| Certificate { encoding: CertificateEncoding::Pem, data: block.as_bytes().to_vec() };
+    if usable.is_empty() { blocks } else { usable }.iter().map(certificate).collect()
+}
+
+fn is_usable(block: &str) -> bool {
+    let certificate = CertificateDer::from_pem_slice(block.as_bytes());
+    certificate.is_ok_and(|certificate| RootCertStore::empty().add(certificate).is_ok())
 }
 
 /// The digest of the image for an architecture.

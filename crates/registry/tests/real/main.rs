@@ -91,6 +91,16 @@ async fn a_strange_certificate_is_not_trusted() {
 }
 
 #[tokio::test]
+async fn a_bundle_of_a_whole_system_may_hold_what_tls_cannot_use() {
+    let (server, image) = ostree_image().await;
+    let system = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap();
+    let odd = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    let bundle = format!("# everything\n{odd}{system}{}\n# the end\n", server.authority());
+    let registry = Registry::new(Some(&bundle), "amd64").unwrap();
+    registry.resolve(&image, &credentials(&server, RegistryServer::PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_registry_that_is_away_is_named() {
     let (mut server, image) = ostree_image().await;
     let credentials = credentials(&server, RegistryServer::PASSWORD);
