@@ -93,8 +93,8 @@ async fn decide(
     let seen = Seen::of(ctx, config);
     let nodes = nodes_of(ctx, &config.spec.machine_config_pool.name);
     let architectures = nodes.architectures_or_usual();
-    let materials = Materials::read(objects, settings, config);
     let policy = ctx.layering_policies.get(&config.spec.machine_config_pool.name);
+    let materials = Materials::read(objects, settings, config, policy.as_deref());
     let watch = Watch::of(policy.as_deref());
     let (base, ask_again) = match seen.asked(objects, &nodes) {
         Ok(asked) => {

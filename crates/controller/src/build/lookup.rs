@@ -1,6 +1,7 @@
 //! What registries say: asked aside, so that one that is slow holds up nothing, and remembered until it is asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ impl Lookups {
     /// Gives a registry an index of images.
     pub fn join(&self, join: Join, materials: &Materials, now: Timestamp) {
         let (key, credentials) = (joining(&join, materials), materials.to_push());
-        let authorities = materials.authorities().map(str::to_owned);
+        let authorities = materials.authorities();
         let pushed =
             async move { Registry::new(authorities.as_deref())?.join(&join.target, &join.images, &credentials).await };
         let answer = async move {
@@ -125,7 +126,7 @@ impl Lookups {
     /// The image that was pushed under a tag, by digest; none if that cannot be said.
     pub async fn find(&self, image: &str, materials: &Materials) -> Option<String> {
         let credentials = materials.to_push();
-        let asking = async { Registry::new(materials.authorities())?.find(image, &credentials).await };
+        let asking = async { Registry::new(materials.authorities().as_deref())?.find(image, &credentials).await };
         let found = in_time(asking).await;
         found.inspect_err(|error| tracing::warn!(image, error, "failed to look for a pushed image")).ok()?
     }
@@ -191,7 +192,7 @@ impl<T: Clone + Send + 'static> Answers<T> {
 struct Asking {
     image: String,
     credentials: DockerConfig,
-    authorities: Option<String>,
+    authorities: Option<Arc<str>>,
     architectures: BTreeSet<String>,
 }
 
@@ -200,13 +201,13 @@ impl Asking {
         Self {
             image: image.to_owned(),
             credentials: credentials.clone(),
-            authorities: materials.authorities().map(str::to_owned),
+            authorities: materials.authorities(),
             architectures: architectures.clone(),
         }
     }
 
     fn key(&self) -> Key {
-        let authorities = self.authorities.clone().unwrap_or_default();
+        let authorities = number(self.authorities.as_deref());
         [self.image.clone(), self.credentials.to_json(), authorities, part::write(&self.architectures)]
     }
 
@@ -226,9 +227,16 @@ impl Asking {
 
 /// What identifies an index that a registry is given.
 fn joining(join: &Join, materials: &Materials) -> Key {
-    let authorities = materials.authorities().unwrap_or_default().to_owned();
+    let authorities = number(materials.authorities().as_deref());
     let images: String = join.images.iter().map(|(architecture, image)| format!("{architecture}={image},")).collect();
     [join.target.clone(), materials.to_push().to_json(), authorities, images]
+}
+
+/// What stands for authorities in a [`Key`]: they may be those of a whole cluster, and long.
+fn number(authorities: Option<&str>) -> String {
+    let mut hasher = DefaultHasher::new();
+    authorities.hash(&mut hasher);
+    hasher.finish().to_string()
 }
 
 /// An answer, or in words why there is none.

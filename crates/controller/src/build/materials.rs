@@ -1,14 +1,17 @@
 //! What a build needs to talk to registries, and what the controller itself asks them with.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Secret;
-use onlay_api::{MachineOSConfig, names};
-use onlay_core::build::Settings;
+use onlay_api::{LayeringPolicy, MachineOSConfig, names};
 use onlay_core::build::machine::{Credentials, Material};
 use onlay_core::build::pull_secret::{DOCKER_CONFIG_KEY, Hidden, RegistryEntry};
+use onlay_core::build::{Settings, trust};
 use onlay_core::conversion;
 use onlay_registry::DockerConfig;
 
 use super::objects::Objects;
+use super::provided;
 
 /// Keys of a secret that may hold credentials; the first one that is present counts.
 const CREDENTIAL_KEYS: [&str; 2] = [DOCKER_CONFIG_KEY, ".dockercfg"];
@@ -19,7 +22,8 @@ pub struct Materials {
     push: Credential,
     pull: Option<Credential>,
     nodes: Option<Credential>,
-    authorities: Option<(Material, Option<String>)>,
+    authorities: Option<Material>,
+    pem: Option<Arc<str>>,
 }
 
 /// A secret, and what it holds if it can be used.
@@ -30,13 +34,21 @@ struct Credential {
 }
 
 impl Materials {
-    /// Reads the secrets that a MachineOSConfig names, and the registry authorities.
-    pub fn read(objects: &Objects, settings: &Settings, config: &MachineOSConfig) -> Self {
+    /// Reads the secrets that a MachineOSConfig names, the registry authorities, and those that the pool's builds trust.
+    pub fn read(
+        objects: &Objects,
+        settings: &Settings,
+        config: &MachineOSConfig,
+        policy: Option<&LayeringPolicy>,
+    ) -> Self {
         let secret = |name: &str| credential(name, objects.secret(name).as_deref());
         let authorities = settings.registry_ca.as_deref().map(|name| {
             let config_map = objects.config_map(name);
             authorities(name, config_map.as_deref().map(|config_map| config_map.data.as_ref()))
         });
+        let (authorities, of_registries) = authorities.unzip();
+        let policy = policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
+        let trusted = trust::authorities(&policy, provided::trusted_ca(objects, &policy).as_ref());
         Self {
             push: secret(&config.spec.rendered_image_push_secret.name),
             pull: config.spec.base_image_pull_secret.as_ref().map(|reference| secret(&reference.name)),
@@ -45,6 +57,7 @@ impl Materials {
                 .and_then(|kept| kept.build_outputs?.current_image_pull_secret)
                 .map(|named| secret(&named.name)),
             authorities,
+            pem: together([of_registries.flatten(), trusted.ok().flatten()]),
         }
     }
 
@@ -54,7 +67,7 @@ impl Materials {
             push: self.push.material.clone(),
             pull: self.pull.as_ref().map(|credential| credential.material.clone()),
             nodes: self.nodes.as_ref().map(|credential| credential.material.clone()),
-            authorities: self.authorities.as_ref().map(|(material, _)| material.clone()),
+            authorities: self.authorities.clone(),
         }
     }
 
@@ -75,8 +88,8 @@ impl Materials {
     }
 
     /// More authorities of registries, in PEM.
-    pub fn authorities(&self) -> Option<&str> {
-        self.authorities.as_ref()?.1.as_deref()
+    pub fn authorities(&self) -> Option<Arc<str>> {
+        self.pem.clone()
     }
 
     /// What nodes need to pull from a repository: of the secret that is named for them, else of the one to pull with, else of
@@ -113,6 +126,12 @@ fn authorities(name: &str, config_map: Option<Option<&Data>>) -> (Material, Opti
         Some(text) => (Material::usable(name, text.as_bytes()), Some(text.clone())),
         None => (Material::unusable(name, format!("has no key {}", names::REGISTRY_CA_KEY)), None),
     }
+}
+
+/// Texts of certificates as one; none if there are none.
+fn together(texts: [Option<String>; 2]) -> Option<Arc<str>> {
+    let texts: Vec<String> = texts.into_iter().flatten().collect();
+    (!texts.is_empty()).then(|| texts.join("\n").into())
 }
 
 #[cfg(test)]

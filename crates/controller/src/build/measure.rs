@@ -31,7 +31,7 @@ pub fn take(ctx: &Context, materials: &Materials, measure: Measure) {
     for (architecture, image) in measure.images {
         let (metrics, pool, base) = (ctx.metrics.clone(), measure.pool.clone(), base.clone());
         let (authorities, credentials) =
-            (materials.authorities().map(str::to_owned), [materials.to_pull(), materials.to_push()]);
+            (materials.authorities(), [materials.to_pull(), materials.to_push()]);
         tokio::spawn(async move {
             match layers(authorities.as_deref(), &credentials, &base, &image, &architecture).await {
                 Ok((all, own)) => metrics.sizes(&pool, &all, &own),

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use onlay_api::{BuildPolicy, names};
 use onlay_core::build::extras::{self, Contents, Entitlements, Kind, OfPool, Provided};
 use onlay_core::build::pull_secret::Hidden;
+use onlay_core::build::trust;
 
 use super::objects::Objects;
 
@@ -33,7 +34,13 @@ pub async fn read(objects: &Objects, policy: &BuildPolicy, pool: &str, now: Time
             of_cluster: objects.cluster_entitlement().as_deref().map(of_secret),
         },
         proxy: objects.proxy.get(now).await,
+        trusted_ca: trusted_ca(objects, policy),
     }
+}
+
+/// The ConfigMap with the authorities that builds of a pool trust.
+pub fn trusted_ca(objects: &Objects, policy: &BuildPolicy) -> Option<Contents> {
+    objects.config_map(trust::config_map(policy)).as_deref().map(of_config_map)
 }
 
 /// Who has made a secret: what builds make says so.

@@ -117,7 +117,8 @@ impl Writer<'_> {
             Action::Tell(event) => self.tell(event).await,
             Action::Count(measure) => {
                 let settings = super::settings(&self.ctx.config);
-                let materials = Materials::read(self.objects, &settings, self.config);
+                let policy = self.ctx.layering_policies.get(&self.config.spec.machine_config_pool.name);
+                let materials = Materials::read(self.objects, &settings, self.config, policy.as_deref());
                 measure::take(self.ctx, &materials, *measure);
             }
         }

@@ -1,9 +1,10 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Volume};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, OSConfigConditionType, find};
 use onlay_api::{LayeringPolicy, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::{Outcome, SPEC_KEY, Spec};
-use onlay_testkit::{objects, wait};
+use onlay_testkit::{RegistryServer, objects, wait};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -85,4 +86,32 @@ async fn a_build_is_given_what_the_policy_and_the_namespace_have() {
     objects::apply(&world.own::<ConfigMap>(), "worker-image", files).await.unwrap();
     let next: MachineOSBuild = world.build(BuildConditionType::Prepared).await;
     assert_ne!(next.name_any(), build.name_any());
+}
+
+#[tokio::test]
+async fn a_base_image_is_looked_up_in_a_registry_that_only_the_pools_bundle_knows() {
+    let world = World::new().await;
+    let other = RegistryServer::start().await.unwrap();
+    let labels = json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"});
+    let base = other.push_empty("os/base:1", &labels).await.unwrap();
+    world.secret("pull-secret", &other.docker_config(RegistryServer::PASSWORD)).await;
+    world.machine_config("10-base", json!({"osImageURL": format!("{}/os/base:1", other.address())})).await;
+    world.policy(json!({"trustedCA": {"name": "corporate-ca"}})).await;
+    world.config("FROM configs AS final\nRUN true\n").await;
+    let pull = Patch::Merge(json!({"spec": {"baseImagePullSecret": {"name": "pull-secret"}}}));
+    world.all::<MachineOSConfig>().patch("worker", &PatchParams::default(), &pull).await.unwrap();
+    world.sees("the ConfigMap to be missed", |config| valid(config, "TrustedCAUnusable")).await;
+
+    let bundle = |text: &str| json!({"data": {"ca-bundle.crt": text}});
+    let config_maps = world.own::<ConfigMap>();
+    objects::apply(&config_maps, "corporate-ca", bundle(world.registry.authority())).await.unwrap();
+    world.sees("the registry not to be trusted", |config| valid(config, "BaseImageUnknown")).await;
+    objects::apply(&config_maps, "corporate-ca", bundle(other.authority())).await.unwrap();
+    let build = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&build).await;
+    let volumes = job.spec.clone().unwrap().template.spec.unwrap().volumes.unwrap();
+    assert_eq!(mounted(&volumes), [("trusted-ca", "corporate-ca")]);
+    let config_map = config_maps.get(&job.name_any()).await.unwrap();
+    let asked: Spec = serde_json::from_str(&config_map.data.unwrap()[SPEC_KEY]).unwrap();
+    assert_eq!((asked.base, asked.extras.trusted_ca.as_deref()), (base, Some("corporate-ca")));
 }

@@ -14,7 +14,7 @@ fn entry(host: &str) -> String {
 
 fn materials(pull: Option<&str>, push: &str) -> Materials {
     let of = |host: &str| credential("a", Some(&secret(DOCKER_CONFIG_KEY, &entry(host))));
-    Materials { push: of(push), pull: pull.map(of), nodes: None, authorities: None }
+    Materials { push: of(push), pull: pull.map(of), nodes: None, authorities: None, pem: None }
 }
 
 #[rstest]
