@@ -57,8 +57,8 @@ pub struct Asked<'a> {
     pub user: Option<&'a Containerfile>,
     /// Whether it is nothing but the configuration: then the same image every time, whatever is there of earlier builds.
     pub is_fixed: bool,
-    /// Whether something of ours stands behind every `FROM` of the user.
-    pub marked: bool,
+    /// How many instructions of ours stand behind every `FROM` of the user.
+    pub added: usize,
     /// Whether earlier builds' layers of instructions may be taken.
     pub reuse: bool,
     /// Directories that stand in for those of commands.
@@ -239,13 +239,13 @@ impl Buildah {
         let status = self.limits.runner().follow(&self.command("build", &self.pull, &options), &mut steps);
         let status = status.map_err(|error| {
             let error = self.limits.explain(error, "build the image", "the registry or server that is asked");
-            Ended::Error(steps.explain(error, asked.user, asked.marked))
+            Ended::Error(steps.explain(error, asked.user, asked.added))
         })?;
         if status.success() {
             return Ok(());
         }
         let progress = steps.progress;
-        let failure = progress.failure(asked.user, asked.marked, status.code());
+        let failure = progress.failure(asked.user, asked.added, status.code());
         Err(if progress.may_be_stale(&failure) { Ended::Stale(failure) } else { Ended::Failed(failure) })
     }
 

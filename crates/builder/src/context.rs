@@ -48,7 +48,8 @@ impl Context {
         let labels = assemble::labels(spec, env!("CARGO_PKG_VERSION"));
         let (rebuilt, mounted) = (spec.rebuilt.as_deref(), spec.extras.mark());
         let mounted = mounted.as_deref();
-        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt, mounted, install, labels: &labels };
+        let trusted = spec.extras.trusted_ca.is_some();
+        let configs = Configs { base: &spec.base, layer, dpkg, rebuilt, mounted, trusted, install, labels: &labels };
         let archive = if layer { write_layer(&directory, plan, base)? } else { Vec::new() };
         let mut image = None;
         if runs && (layer || dpkg) {

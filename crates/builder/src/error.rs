@@ -2,7 +2,7 @@ use camino::Utf8PathBuf;
 use onlay_core::build::layer::LayerError;
 use onlay_core::build::spec::{Cause, Failure};
 use onlay_core::render::RenderError;
-use onlay_host::command;
+use onlay_host::{command, root};
 use onlay_registry::AuthError;
 
 /// Why a build ended without an image.
@@ -64,6 +64,9 @@ pub enum Error {
     /// The configuration does not fit onto the base image.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// A path of an image that leads nowhere.
+    #[error(transparent)]
+    Path(#[from] root::Error),
     /// A program that cannot be run.
     #[error(transparent)]
     Command(#[from] command::Error),
@@ -79,7 +82,7 @@ impl Error {
             Self::Build(_) | Self::Input { .. } | Self::Inspect { .. } => Cause::BuilderFailed,
             Self::Configuration(_) | Self::Layer(_) | Self::Secret { .. } | Self::SecretEmpty(_) => Cause::InputRefused,
             Self::Changed { .. } => Cause::InputChanged,
-            Self::File { .. } | Self::Command(_) => Cause::MachineFailed,
+            Self::File { .. } | Self::Path(_) | Self::Command(_) => Cause::MachineFailed,
         };
         match self {
             Self::Build(failure) => failure,

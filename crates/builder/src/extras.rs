@@ -17,7 +17,7 @@ pub struct Bound {
     /// The directory, or the file.
     pub directory: Utf8PathBuf,
     /// Where commands see it.
-    pub path: &'static str,
+    pub path: Utf8PathBuf,
     /// Whether commands may write there; what they write is gone with the build.
     pub writable: bool,
 }
@@ -36,7 +36,7 @@ pub fn containerfile(paths: &Paths, spec: &Spec, context: &Utf8Path) -> Result<O
 /// copy. What does not count, which are private keys, is shown where it is mounted.
 pub fn directories(paths: &Paths, extras: &Extras) -> Result<Vec<Bound>, Error> {
     let bound = |mount: &Mount| {
-        let (mounted, path) = (paths.mounts.join(mount.place.volume()), mount.place.path());
+        let (mounted, path) = (paths.mounts.join(mount.place.volume()), mount.place.path().into());
         let Some(digests) = &mount.digests else { return Ok(Bound { directory: mounted, path, writable: false }) };
         let directory = paths.below_work("mounts").join(mount.place.volume());
         copy(&mounted, &directory, digests, &format!("{} {}", mount.place.kind().as_str(), mount.name))?;

@@ -1,5 +1,6 @@
 //! From the input to the pushed image.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use camino::Utf8Path;
@@ -28,6 +29,7 @@ use crate::registries::Registries;
 use crate::report::say;
 use crate::seal;
 use crate::store::Store;
+use crate::trust::Trust;
 
 /// Name of images in buildah's storage; the end of the build's name follows, since builds share a storage.
 const IMAGE: &str = "localhost/onlay";
@@ -48,8 +50,13 @@ pub fn build(paths: &Paths, destination: &Destination, deadline: Option<Deadline
     say(format!("building {} from {} for {}", spec.build, spec.base, spec.rendered));
     let registries = Registries::prepare(paths, &spec.pull_secret, &spec.push_secret)?;
     let mut store = Store::open(paths, spec.cache_limit)?;
-    let buildah = open(paths, &registries, &mut store, &spec, limits)?;
-    let made = Work { paths, spec: &spec, file: file.as_ref(), buildah }.bring(&desired, destination);
+    let trust = Trust::read(paths, &spec.extras)?;
+    let mut environment = spec.extras.environment.clone();
+    if let Some(trust) = &trust {
+        environment.extend([trust.environment(paths)?]);
+    }
+    let buildah = open(paths, &registries, &mut store, (&spec.architecture, &environment), limits)?;
+    let made = Work { paths, spec: &spec, file: file.as_ref(), trust, buildah }.bring(&desired, destination);
     if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &made {
         store.suspect();
     }
@@ -61,10 +68,9 @@ fn open(
     paths: &Paths,
     registries: &Registries,
     store: &mut Store,
-    spec: &Spec,
+    meant: (&str, &BTreeMap<String, String>),
     limits: Limits,
 ) -> Result<Buildah, Error> {
-    let meant = (spec.architecture.as_str(), &spec.extras.environment);
     let buildah = Buildah::new(paths, registries, store, meant, limits).and_then(|buildah| {
         let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
         tidied.map(|()| buildah)
@@ -79,6 +85,7 @@ struct Work<'a> {
     paths: &'a Paths,
     spec: &'a Spec,
     file: Option<&'a Containerfile>,
+    trust: Option<Trust>,
     buildah: Buildah,
 }
 
@@ -151,10 +158,10 @@ impl Work<'_> {
             image,
             user: self.file,
             is_fixed: !self.runs_commands(),
-            marked: self.spec.is_marked(),
+            added: self.spec.added_steps(),
             reuse: self.file.is_none_or(assemble::is_cacheable),
             options: &extras::options(self.paths, &self.spec.extras),
-            volumes: &self.volumes(base)?,
+            volumes: &self.volumes(plan, base)?,
         };
         if !asked.reuse {
             say("every instruction runs anew, since a command mounts another stage, image or file (--mount)");
@@ -170,10 +177,13 @@ impl Work<'_> {
     }
 
     /// What stands in for directories and files of commands.
-    fn volumes(&self, base: &Mounted) -> Result<Vec<Bound>, Error> {
+    fn volumes(&self, plan: &Plan, base: &Mounted) -> Result<Vec<Bound>, Error> {
         let mut volumes = self.downloads(base)?;
         volumes.extend(extras::directories(self.paths, &self.spec.extras)?);
         volumes.extend(ostree::container(self.paths, self.file, &base.rootfs)?);
+        if let Some(trust) = &self.trust {
+            volumes.extend(trust.bound(self.paths, self.file, plan, &base.rootfs)?);
+        }
         Ok(volumes)
     }
 
@@ -188,7 +198,7 @@ impl Work<'_> {
         here.map(|(_, path)| {
             let directory = self.paths.below_work("downloads").join(path.trim_start_matches('/'));
             fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
-            Ok(Bound { directory, path, writable: true })
+            Ok(Bound { directory, path: path.into(), writable: true })
         })
         .collect()
     }

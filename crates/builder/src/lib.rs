@@ -25,6 +25,7 @@ mod report;
 mod rootfs;
 mod seal;
 mod store;
+mod trust;
 
 pub use destination::Destination;
 pub use error::Error;

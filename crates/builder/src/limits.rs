@@ -92,9 +92,9 @@ impl Steps {
     }
 
     /// The error of the build's program, which names the instruction if it was ended there.
-    pub fn explain(&self, error: Error, file: Option<&Containerfile>, marked: bool) -> Error {
+    pub fn explain(&self, error: Error, file: Option<&Containerfile>, added: usize) -> Error {
         match error {
-            Error::Build(why) => Error::Build(self.progress.cut_off(why, file, marked)),
+            Error::Build(why) => Error::Build(self.progress.cut_off(why, file, added)),
             error => error,
         }
     }

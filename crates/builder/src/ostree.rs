@@ -27,7 +27,7 @@ if [ "$*" != "container commit" ]; then
 fi
 for directory in /run /tmp /var/tmp /var/cache; do
     [ -d "$directory" ] || continue
-    find "$directory" -xdev -mindepth 1 ! -type d ! -exec mountpoint -q {} \; -delete || exit
+    find "$directory" -xdev -mindepth 1 -exec mountpoint -q {} \; -prune -o ! -type d -exec rm -f {} + || exit
     find "$directory" -xdev -mindepth 1 -depth -type d -empty ! -exec mountpoint -q {} \; -delete || exit
 done
 "#;
@@ -43,5 +43,5 @@ pub fn container(paths: &Paths, file: Option<&Containerfile>, base: &Rootfs) -> 
     fs::write(&directory, SCRIPT).map_err(Error::file("write", &directory))?;
     let mode = Permissions::from_mode(0o755);
     fs::set_permissions(&directory, mode).map_err(Error::file("set the mode of", &directory))?;
-    Ok(Some(Bound { directory, path: CONTAINER, writable: false }))
+    Ok(Some(Bound { directory, path: CONTAINER.into(), writable: false }))
 }

@@ -12,6 +12,8 @@ pub struct Paths {
     pub push: Utf8PathBuf,
     /// More authorities for registries; may not exist.
     pub authorities: Utf8PathBuf,
+    /// Authorities that the build and its commands trust; not there if there are none.
+    pub trusted: Utf8PathBuf,
     /// The Containerfile and the files beside it, if it does not lie in the specification.
     pub context: Utf8PathBuf,
     /// Secrets for commands, each by what the Containerfile calls it.
@@ -34,6 +36,7 @@ impl Default for Paths {
             pull: job::PULL_DIRECTORY.into(),
             push: job::PUSH_DIRECTORY.into(),
             authorities: job::CA_DIRECTORY.into(),
+            trusted: job::TRUSTED_DIRECTORY.into(),
             context: job::CONTEXT_DIRECTORY.into(),
             secrets: job::SECRETS_DIRECTORY.into(),
             mounts: job::MOUNTS_DIRECTORY.into(),
@@ -53,6 +56,7 @@ impl Paths {
             pull: at("pull"),
             push: at("push"),
             authorities: at("authorities"),
+            trusted: at("trusted-ca"),
             context: at("context"),
             secrets: at("secrets"),
             mounts: at("mounts"),

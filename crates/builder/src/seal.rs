@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use camino::{Utf8Path, Utf8PathBuf};
 use onlay_core::build::check::{Fault, Found, fault};
 use onlay_core::build::layer::{BASE_COPIES, Base as _, Entry, Plan, What};
+use onlay_core::build::trust;
 
 use crate::declare::declare;
 use crate::error::Error;
@@ -13,8 +14,8 @@ use crate::ostree;
 use crate::report::say;
 use crate::rootfs::Rootfs;
 
-/// Files that buildah binds into the containers of commands, and leaves behind empty where the image has none.
-const BOUND: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", ostree::CONTAINER];
+/// What buildah binds into the containers of commands, and leaves behind empty where the image has none.
+const BOUND: [&str; 5] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", ostree::CONTAINER, trust::DIRECTORY];
 /// Suffixes under which package managers put the package's own copy of a file that they found changed.
 const SHIPPED: [&str; 3] = [".dpkg-dist", ".ucf-dist", ".rpmnew"];
 
@@ -40,10 +41,12 @@ fn remove_bound(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Erro
     let mut touched = false;
     for path in BOUND.map(Utf8Path::new) {
         let ours = base.entry(path).is_some() || plan.entries.contains_key(path);
-        let empty = built.metadata(path).is_some_and(|metadata| metadata.is_file() && metadata.len() == 0);
-        if empty && !ours {
+        let is_file = built.metadata(path).is_some_and(|metadata| metadata.is_file() && metadata.len() == 0);
+        let is_directory = built.is_directory(path) && built.names(path)?.is_empty();
+        if (is_file || is_directory) && !ours {
             let path = built.at(path);
-            fs::remove_file(&path).map_err(Error::file("remove", path))?;
+            let removed = if is_file { fs::remove_file(&path) } else { fs::remove_dir(&path) };
+            removed.map_err(Error::file("remove", path))?;
             touched = true;
         }
     }
