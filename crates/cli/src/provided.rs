@@ -5,6 +5,7 @@ use onlay_api::layering_policy::BuildPolicy;
 use onlay_api::{LayeringPolicy, names};
 use onlay_core::build::extras::{Contents, Entitlements, Given, Kind, OfPool, Provided, named};
 use onlay_core::build::pull_secret::Hidden;
+use onlay_core::build::trust;
 
 use crate::finding::Finding;
 use crate::input::Object;
@@ -46,6 +47,7 @@ pub fn provided(objects: &[Object], policy: &BuildPolicy, pool: &str) -> Provide
             of_cluster: None,
         },
         proxy: None,
+        trusted_ca: of(Kind::ConfigMap, trust::config_map(policy)),
     }
 }
 

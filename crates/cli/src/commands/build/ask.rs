@@ -8,7 +8,7 @@ use onlay_api::{MachineOSConfig, names};
 use onlay_core::build::extras::{Contents, Kind};
 use onlay_core::build::machine::{self, Base, Credentials, Material, Observed, Standing};
 use onlay_core::build::spec::Spec;
-use onlay_core::build::{Settings, base};
+use onlay_core::build::{Settings, base, trust};
 use onlay_core::change::foresee::Configuration;
 use onlay_registry::{DockerConfig, Registry};
 
@@ -95,10 +95,10 @@ pub fn build(
             "nothing names the base image; give it with --base IMAGE, or set osImageURL in a MachineConfig".to_owned(),
         )
     })?;
-    let image = if asked.contains("@sha256:") { asked.clone() } else { resolve(&asked, access).map_err(&refuse)? };
     let policy = provided::policy(&world.objects, name)?;
     let of_builds = policy.as_ref().and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
     let provided = provided::provided(&world.objects, &of_builds, name);
+    let trusted = trust::authorities(&of_builds, provided.trusted_ca.as_ref()).ok().flatten();
     let settings = Settings {
         namespace: names::NAMESPACE.to_owned(),
         node_secrets_namespace: String::new(),
@@ -109,7 +109,7 @@ pub fn build(
         config: os_config,
         pool: Some(&pool),
         rendered: Some(&machine_config),
-        base: Base::Known { asked, image, fault: None, standing: Standing::Digest },
+        base: known(asked, access, trusted.as_deref()),
         extensions_image: base::extensions_image(Some(os_config), &machine_config.spec, None),
         ask_again: None,
         presences: BTreeMap::new(),
@@ -157,7 +157,17 @@ fn architecture() -> &'static str {
     }
 }
 
-fn resolve(image: &str, access: &Access) -> Result<String, String> {
+/// The base image by digest, or why its registry does not say it.
+fn known(asked: String, access: &Access, trusted: Option<&str>) -> Base {
+    let image = if asked.contains("@sha256:") { Ok(asked.clone()) } else { resolve(&asked, access, trusted) };
+    match image {
+        Ok(image) => Base::Known { asked, image, fault: None, standing: Standing::Digest },
+        Err(why) => Base::Unknown { why },
+    }
+}
+
+/// Asks the registry, with authorities that builds trust besides.
+fn resolve(image: &str, access: &Access, trusted: Option<&str>) -> Result<String, String> {
     let words = |error: &dyn std::error::Error| {
         let causes = std::iter::successors(Some(error), |error| error.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -165,9 +175,10 @@ fn resolve(image: &str, access: &Access) -> Result<String, String> {
     // An error only says that it was chosen before.
     let _chosen = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| words(&error))?;
+    let authorities = [access.authorities.as_deref(), trusted].into_iter().flatten().collect::<Vec<_>>().join("\n");
     let found = runtime.block_on(async {
         let own = [architecture().to_owned()].into();
-        Registry::new(access.authorities.as_deref())?.resolve(image, &own, &access.credentials).await
+        Registry::new(Some(&authorities))?.resolve(image, &own, &access.credentials).await
     });
     found.map(|found| found.reference).map_err(|error| words(&error))
 }

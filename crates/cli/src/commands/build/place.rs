@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use onlay_api::names::TRUSTED_CA_KEY;
 use onlay_builder::Paths;
 use onlay_core::build::extras::{Kind, SecretFile, Source};
 use onlay_core::build::spec::{CONFIGURATION_KEY, SPEC_KEY};
@@ -73,6 +74,10 @@ fn write(paths: &Paths, asked: &Asked, access: &Access) -> Result<(), Finding> {
     }
     for mount in &extras.mounts {
         files(&paths.mounts.join(mount.place.volume()), &contents(asked, mount.place.kind(), &mount.name))?;
+    }
+    if let Some(name) = &extras.trusted_ca {
+        let bundle = contents(asked, Kind::ConfigMap, name).remove(TRUSTED_CA_KEY).unwrap_or_default();
+        file(&paths.trusted.join(TRUSTED_CA_KEY), &bundle)?;
     }
     fs::create_dir_all(&paths.work).map_err(failed("create", &paths.work))
 }
