@@ -43,15 +43,20 @@ const FILES: [(&str, &str); 7] = [
 
 /// The base image with these labels, as skopeo names it. A process makes each one once: tests only read them.
 pub fn image(labels: &str) -> String {
+    image_with(labels, &[])
+}
+
+/// The base image with these programs of this machine besides.
+pub fn image_with(labels: &str, programs: &[&str]) -> String {
     static MADE: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap();
     let number = made.len();
-    made.entry(labels.to_owned()).or_insert_with(|| make(labels, number)).clone()
+    made.entry(format!("{labels}{programs:?}")).or_insert_with(|| make(labels, programs, number)).clone()
 }
 
-fn make(labels: &str, number: usize) -> String {
+fn make(labels: &str, programs: &[&str], number: usize) -> String {
     let work = tempfile::tempdir().unwrap();
-    rootfs(work.path());
+    rootfs(work.path(), programs);
     let at = |name: &str| work.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("Base"), format!("FROM scratch\nADD rootfs /\n{labels}\n")).unwrap();
     let (root, runroot) = (at("storage"), at("run"));
@@ -69,7 +74,7 @@ fn make(labels: &str, number: usize) -> String {
 }
 
 /// Makes the root file system of a base image.
-fn rootfs(directory: &Path) -> PathBuf {
+fn rootfs(directory: &Path, more: &[&str]) -> PathBuf {
     let root = directory.join("rootfs");
     for path in DIRECTORIES {
         fs::create_dir_all(root.join(path)).unwrap();
@@ -82,9 +87,12 @@ fn rootfs(directory: &Path) -> PathBuf {
         fs::write(root.join(path), contents).unwrap();
     }
     let mut files = BTreeSet::new();
-    for program in PROGRAMS {
-        let path = fs::canonicalize(format!("/usr/bin/{program}")).unwrap();
-        fs::copy(&path, root.join("usr/bin").join(program)).unwrap();
+    let programs = PROGRAMS.map(|program| format!("/usr/bin/{program}"));
+    for program in programs.iter().map(String::as_str).chain(more.iter().copied()) {
+        let path = fs::canonicalize(program).unwrap_or_else(|error| panic!("{program}: {error}"));
+        let place = root.join(program.trim_start_matches('/'));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(&path, place).unwrap();
         let libraries = run(&["ldd", path.to_str().unwrap()]);
         let words = libraries.split_whitespace().filter(|word| word.starts_with('/'));
         files.extend(words.map(PathBuf::from));

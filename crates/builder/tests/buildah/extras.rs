@@ -15,7 +15,7 @@ fn nothing() -> Value {
 }
 
 /// Mounts an object as the kubelet does: each key is a link into a directory that can be exchanged.
-fn kubelet_mounts(world: &World, directory: &str, files: &[(&str, &str)]) {
+pub fn kubelet_mounts(world: &World, directory: &str, files: &[(&str, &str)]) {
     let mounted = world.path(directory);
     if mounted.exists() {
         fs::remove_dir_all(&mounted).unwrap();
@@ -29,7 +29,7 @@ fn kubelet_mounts(world: &World, directory: &str, files: &[(&str, &str)]) {
 }
 
 /// The files of a fetched image (layers, manifest, configuration) that hold these words, unpacked.
-fn holding(layers: &[(String, Utf8PathBuf)], words: &str) -> Vec<String> {
+pub fn holding(layers: &[(String, Utf8PathBuf)], words: &str) -> Vec<String> {
     let files = layers[0].1.parent().unwrap().read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
     let look = "if zcat -f \"$0\" | grep -aqF -e \"$1\"; then echo found; fi";
     files.map(Utf8PathBuf::into_string).filter(|file| !run(&["sh", "-c", look, file, words]).is_empty()).collect()

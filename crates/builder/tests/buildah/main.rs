@@ -13,5 +13,6 @@ mod failures;
 mod faults;
 mod images;
 mod packages;
+mod trusted;
 mod workstation;
 mod world;

@@ -59,9 +59,16 @@ fn files(world: &World, last: &str) -> Utf8PathBuf {
 
 /// Runs `onlay build` with these arguments behind what every one of the tests needs.
 fn onlay_build(world: &World, arguments: &[String]) -> (Exit, String) {
+    let authority = world.path("ca/ca.crt").to_string();
+    let with_authority = [&words(&["--registry-ca", &authority])[..], arguments].concat();
+    onlay_build_alone(world, &with_authority)
+}
+
+/// The same, and nobody says which authorities the registry has.
+fn onlay_build_alone(world: &World, arguments: &[String]) -> (Exit, String) {
     let own = |name: &str| world.path(name).to_string();
-    let (auth, authority, cache) = (own("auth.json"), own("ca/ca.crt"), own("user-cache"));
-    let words = ["onlay", "build", "--authfile", &auth, "--registry-ca", &authority, "--cache-dir", &cache];
+    let (auth, cache) = (own("auth.json"), own("user-cache"));
+    let words = ["onlay", "build", "--authfile", &auth, "--cache-dir", &cache];
     let line = words.into_iter().map(OsString::from).chain(arguments.iter().map(OsString::from));
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut streams = Streams { input: &mut std::io::empty(), out: &mut out, err: &mut err, width: 500 };
@@ -126,6 +133,29 @@ fn the_page_builds_and_checks_writes_to_a_file_and_pushes() {
     let left: Vec<_> =
         world.path("user-cache").read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
     assert_eq!(left, [world.path("user-cache").join("layers")], "nothing is left but layers");
+}
+
+#[test]
+fn what_the_files_trust_is_trusted() {
+    let world = World::new(OSTREE);
+    let files = files(&world, "test -s $SSL_CERT_FILE");
+    let push = words(&[files.as_str(), "--push"]);
+    let (exit, said) = onlay_build_alone(&world, &push);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("is not trusted"), "{said}");
+    let config_map = |bundle: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "onlay-trusted-ca"},
+            "data": {"ca-bundle.crt": bundle},
+        })
+    };
+    fs::write(files.join("trusted.json"), config_map("nothing").to_string()).unwrap();
+    let (exit, said) = onlay_build_alone(&world, &push);
+    assert_eq!(exit, Exit::Error);
+    assert!(said.contains("onlay-trusted-ca has no certificate in key ca-bundle.crt"), "{said}");
+    fs::write(files.join("trusted.json"), config_map(world.registry.authority()).to_string()).unwrap();
+    assert_eq!(onlay_build_alone(&world, &push), (Exit::Well, String::new()));
+    assert_eq!(tags(&world).len(), 1);
 }
 
 #[test]

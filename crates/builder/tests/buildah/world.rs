@@ -89,9 +89,14 @@ pub struct Built {
 
 impl World {
     pub fn new(labels: &str) -> Self {
+        Self::on(&base::image(labels))
+    }
+
+    /// On a base image, as skopeo names it.
+    pub fn on(base: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let registry = runtime.block_on(RegistryServer::start()).unwrap();
-        let base = runtime.block_on(registry.push(&base::image(labels), "os/base:1")).unwrap();
+        let base = runtime.block_on(registry.push(base, "os/base:1")).unwrap();
         let world = Self {
             registry,
             base,
@@ -240,6 +245,14 @@ impl World {
         let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
         let image = format!("docker://{}/os/image:worker-5d56", self.registry.address());
         Command::new("skopeo").arg("inspect").args(access).arg(image).output().unwrap().status.success()
+    }
+
+    /// The environment that an image gives to whatever runs in it.
+    pub fn environment(&self, image: &str) -> Value {
+        let (certificates, credentials) = (self.registry.cert_dir(), self.registry.auth_file());
+        let access = ["--cert-dir", certificates.as_str(), "--authfile", credentials.as_str()];
+        let text = run(&[&["skopeo", "inspect", "--config"][..], &access, &[&format!("docker://{image}")]].concat());
+        serde_json::from_str::<Value>(&text).unwrap()["config"]["Env"].clone()
     }
 
     /// The labels of an image.
