@@ -97,7 +97,7 @@ async fn a_bundle_of_a_whole_system_may_hold_what_tls_cannot_use() {
     let odd = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
     let bundle = format!("# everything\n{odd}{system}{}\n# the end\n", server.authority());
     let registry = Registry::new(Some(&bundle)).unwrap();
-    registry.resolve(&image, &credentials(&server, RegistryServer::PASSWORD)).await.unwrap();
+    registry.resolve(&image, &amd64(), &credentials(&server, RegistryServer::PASSWORD)).await.unwrap();
 }
 
 #[tokio::test]
