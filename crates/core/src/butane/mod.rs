@@ -101,7 +101,7 @@ fn stages(context: Context<'_>, config: &Record, raw: bool) -> Result<(Report, O
     report = passed(written, report)?;
     if edition.openshift.is_none() {
         let root = Tree::new(Value::Record(made), None);
-        let rules = check::check(&CONFIG, edition.minor(), record_of(&root), &Path::default());
+        let rules = check::check(&CONFIG, edition.minor(), record_of(&root));
         report = passed(generated.map_paths(|path| origin(&root, path)), report)?;
         report = passed(rules.map_paths(|path| origin(&root, path)), report)?;
         return Ok((report, Output::ignition(edition, into_record(root))));
@@ -122,7 +122,7 @@ fn wrapped_stages(
     for stage in [unsupported, openshift::banned(edition, record_of(&root))] {
         report = passed(stage.map_paths(|path| origin(&root, path)), report)?;
     }
-    let rules = check::check(&schema::MACHINE_CONFIG, edition.minor(), record_of(&root), &Path::default());
+    let rules = check::check(&schema::MACHINE_CONFIG, edition.minor(), record_of(&root));
     report = passed(rules.map_paths(|path| origin(&root, path)), report)?;
     Ok((report, Output::machine_config(edition, into_record(root))))
 }
@@ -142,7 +142,7 @@ fn raw_stages(
     stage.merge(openshift::unsupported(edition, machine_config).map_paths(|path| path.snake_case()));
     stage.merge(openshift::left_out(machine_config).map_paths(|path| origin(root, path)));
     report = passed(stage, report)?;
-    let rules = check::check(&CONFIG, edition.minor(), record_of(&config), &Path::default());
+    let rules = check::check(&CONFIG, edition.minor(), record_of(&config));
     report = passed(rules.map_paths(|path| origin(&config, path)), report)?;
     Ok((report, Output::ignition(edition, into_record(config))))
 }

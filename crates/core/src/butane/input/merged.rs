@@ -23,7 +23,7 @@ pub fn check(edition: Edition, inline: &[u8], at: &Path, report: &mut Report) {
         report.warning(at.at("version"), Fault::OtherIgnition);
         return;
     }
-    report.merge(check::check(&CONFIG, minor, &config.record, &Path::default()));
+    report.merge(check::check(&CONFIG, minor, &config.record));
     if config.is_null {
         report.warning(
             Path::default(),

@@ -58,7 +58,7 @@ pub fn of_value(value: &Json) -> Result<Configuration, Report> {
     let minor = minor(value).map_err(|fault| fatal(Path::default().down(&["ignition", "version"]), fault))?;
     let Read { record, unknown, .. } =
         json::from_value(&CONFIG, minor, value).map_err(|what| fatal(Path::default(), what))?;
-    let mut report = check::check(&CONFIG, minor, &record, &Path::default());
+    let mut report = check::check(&CONFIG, minor, &record);
     for path in unknown {
         report.warning(path, "is not known in this version of Ignition; nothing reads it");
     }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::fields::{Minor, Shape, Table};
-use super::path::Path;
+use super::path::{At, Path};
 use super::tree::{Record, Tree, Value};
 
 /// A record as one line, or with two spaces of indent a level.
@@ -43,7 +43,7 @@ pub fn from_value(table: &Table, minor: Minor, value: &Json) -> Result<Read, Str
     let mut unknown = Vec::new();
     let record = match value {
         Json::Null => Record::default(),
-        Json::Object(fields) => read_record(table, minor, fields, &Path::default(), &mut unknown)?,
+        Json::Object(fields) => read_record(table, minor, fields, &At::Root, &mut unknown)?,
         _ => return Err("expected fields with values at $".to_owned()),
     };
     Ok(Read { record, unknown, is_null: value.is_null() })
@@ -53,33 +53,32 @@ fn read_record(
     table: &Table,
     minor: Minor,
     given: &Map<String, Json>,
-    at: &Path,
+    at: &At<'_>,
     unknown: &mut Vec<Path>,
 ) -> Result<Record, String> {
     let mut record = Record::default();
     for (name, value) in given {
         let field = table.fields(minor).find(|field| field.name.eq_ignore_ascii_case(name));
         let is_known = field.is_some_and(|field| field.name == name);
+        let at = At::Field(at, name);
         if !is_known {
-            unknown.push(at.key(name));
+            unknown.push(at.path());
         }
         let Some(field) = field else { continue };
-        let path = || if is_known { at.at(field.name) } else { at.key(name) };
         // What lies below a name in other letters is read, but nobody knows it by its path.
         let unknown = if is_known { &mut *unknown } else { &mut Vec::new() };
-        if let Some(value) = read(field.shape, minor, value, &path, unknown)? {
+        if let Some(value) = read(field.shape, minor, value, &at, unknown)? {
             record.set(field.name, Tree { value, optional: field.shape.is_optional(), from: None });
         }
     }
     Ok(record)
 }
 
-/// Reads a value. Its path is made only where it is needed, which for most values is nowhere.
 fn read(
     shape: Shape,
     minor: Minor,
     json: &Json,
-    at: &dyn Fn() -> Path,
+    at: &At<'_>,
     unknown: &mut Vec<Path>,
 ) -> Result<Option<Value>, String> {
     let value = match (shape, json) {
@@ -88,24 +87,24 @@ fn read(
             Value::Text(text.clone())
         }
         (Shape::Whole | Shape::PlainWhole, Json::Number(number)) => {
-            Value::Whole(number.as_i64().ok_or_else(|| format!("expected a whole number at {}", at()))?)
+            Value::Whole(number.as_i64().ok_or_else(|| format!("expected a whole number at {}", at.path()))?)
         }
         (Shape::Flag, Json::Bool(flag)) => Value::Flag(*flag),
         (Shape::Record(table) | Shape::GivenRecord(table), Json::Object(fields)) => {
-            Value::Record(read_record(table, minor, fields, &at(), unknown)?)
+            Value::Record(read_record(table, minor, fields, at, unknown)?)
         }
         (Shape::Texts | Shape::Records(_), Json::Array(entries)) => {
-            let (at, mut list) = (at(), Vec::with_capacity(entries.len()));
+            let mut list = Vec::with_capacity(entries.len());
             for (index, entry) in entries.iter().enumerate() {
                 let each = shape.table().map_or(Shape::RequiredText, Shape::Record);
                 let none =
                     || shape.table().map_or_else(|| Value::Text(String::new()), |_| Value::Record(Record::default()));
-                let value = read(each, minor, entry, &|| at.nth(index), unknown)?.unwrap_or_else(none);
+                let value = read(each, minor, entry, &At::Entry(at, index), unknown)?.unwrap_or_else(none);
                 list.push(Tree::new(value, None));
             }
             Value::List(list)
         }
-        _ => return Err(format!("a value of another type at {}", at())),
+        _ => return Err(format!("a value of another type at {}", at.path())),
     };
     Ok(Some(value))
 }

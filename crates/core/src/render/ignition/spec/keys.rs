@@ -2,13 +2,15 @@
 //!
 //! Source: the specification of Ignition on merging.
 
+use std::borrow::Cow;
+
 use super::fields::{Field, Kind, Table};
 use super::tree::Tree;
 
 /// What tells an entry of a list from the others.
-pub fn key(table: Option<&Table>, entry: &Tree) -> String {
+pub fn key<'a>(table: Option<&Table>, entry: &'a Tree) -> Cow<'a, str> {
     let (Some(table), Some(record)) = (table, entry.as_record()) else {
-        return entry.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+        return entry.as_bytes().map(String::from_utf8_lossy).unwrap_or_default();
     };
     let name = match table.kind {
         Kind::Directory | Kind::File | Kind::Link => "path",
@@ -17,14 +19,14 @@ pub fn key(table: Option<&Table>, entry: &Tree) -> String {
         Kind::Tang => "url",
         Kind::Partition => {
             return match (record.number("number").filter(|number| *number != 0), record.given_text("label")) {
-                (Some(number), _) => format!("number:{number}"),
-                (None, Some(label)) => format!("label:{label}"),
-                (None, None) => String::new(),
+                (Some(number), _) => format!("number:{number}").into(),
+                (None, Some(label)) => format!("label:{label}").into(),
+                (None, None) => "".into(),
             };
         }
         _ => "name",
     };
-    record.text(name).to_owned()
+    record.text(name).into()
 }
 
 /// Name that the lists of a record share if an entry may be in only one of them; otherwise the list's own name.

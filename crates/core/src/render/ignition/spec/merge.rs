@@ -54,7 +54,7 @@ fn claimed(table: &Table, minor: Minor, child: &Record) -> Claimed {
     let mut claimed = Claimed::new();
     for field in table.fields(minor).filter(|field| is_list(field) && !keys::repeats(table, field)) {
         for (index, entry) in child.list(field.name).iter().enumerate() {
-            let key = keys::key(field.shape.table(), entry);
+            let key = keys::key(field.shape.table(), entry).into_owned();
             claimed.insert((keys::handle(table, field.name), key), (field.name, index));
         }
     }
@@ -112,7 +112,7 @@ fn unite(
     let mut contributed = (false, false);
     let mut known = HashSet::new();
     for entry in parent {
-        let key = keys::key(each, &entry);
+        let key = keys::key(each, &entry).into_owned();
         known.insert(key.clone());
         match claimed.get(&(handle, key)) {
             None => {
@@ -128,7 +128,7 @@ fn unite(
         }
     }
     for entry in child {
-        if !known.contains(&keys::key(each, &entry)) {
+        if !known.contains(&*keys::key(each, &entry)) {
             contributed.1 = true;
             entries.push(attributed(entry));
         }

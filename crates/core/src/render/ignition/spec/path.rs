@@ -1,4 +1,4 @@
-//! Paths of fields, printed as `$.storage.files.0.mode`.
+//! Paths of fields, printed as `$.storage.files.0.mode`, and places that become paths where there is something to say.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,6 +79,45 @@ impl Path {
         steps.extend_from_slice(&self.0);
         steps.push(step);
         Self(steps)
+    }
+}
+
+/// The place of a value on the way down from the root. It is written out only where there is something to say about it.
+#[derive(Debug, Clone, Copy)]
+pub enum At<'a> {
+    /// The root of a document.
+    Root,
+    /// A field of a record.
+    Field(&'a At<'a>, &'a str),
+    /// The entry of a list, from 0.
+    Entry(&'a At<'a>, usize),
+}
+
+impl At<'_> {
+    /// The path of this place.
+    pub fn path(&self) -> Path {
+        match self {
+            Self::Root => Path::default(),
+            Self::Field(parent, name) => parent.path().key(name),
+            Self::Entry(parent, index) => parent.path().nth(*index),
+        }
+    }
+
+    /// The path of a field below this place.
+    pub fn at(&self, name: &'static str) -> Path {
+        self.path().at(name)
+    }
+}
+
+/// As people write it in a program: `storage.files[0].mode`.
+impl fmt::Display for At<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => out.write_str(name),
+            Self::Field(parent, name) => write!(out, "{parent}.{name}"),
+            Self::Entry(parent, index) => write!(out, "{parent}[{index}]"),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Owners of files, directories and links.
 
 use super::super::fault::Fault;
-use super::super::path::Path;
+use super::super::path::At;
 use super::super::report::Report;
 use super::super::tree::Record;
 
 /// An owner is named by number or by name.
-pub fn node_account(account: &Record, at: &Path, report: &mut Report) {
+pub fn node_account(account: &Record, at: &At<'_>, report: &mut Report) {
     if account.number("id").is_some() && !account.text("name").is_empty() {
-        report.error(at.clone(), Fault::IdAndName);
+        report.error(at.path(), Fault::IdAndName);
     }
 }

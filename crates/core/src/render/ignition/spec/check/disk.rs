@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::fault::Fault;
-use super::super::path::Path;
+use super::super::path::At;
 use super::super::report::Report;
 use super::super::tree::{Record, Tree};
 use super::node::absolute;
@@ -22,7 +22,7 @@ const LUKS_LABEL_MAX: usize = 47;
 const PARTITION_LABEL_MAX: usize = 36;
 
 /// A disk and what its partitions must not be to each other.
-pub fn disk(disk: &Record, at: &Path, report: &mut Report) {
+pub fn disk(disk: &Record, at: &At<'_>, report: &mut Report) {
     let device = disk.text("device");
     if device.is_empty() {
         report.error(at.at("device"), Fault::DeviceMissing);
@@ -68,15 +68,15 @@ fn overlap(partitions: &[&Record]) -> Option<usize> {
 }
 
 /// A partition by itself.
-pub fn partition(partition: &Record, at: &Path, report: &mut Report) {
+pub fn partition(partition: &Record, at: &At<'_>, report: &mut Report) {
     let text = |name| !partition.text(name).is_empty();
     let given = |name| partition.get(name).is_some();
     let others = given("label") || text("typeGuid") || text("guid") || given("startMiB") || given("sizeMiB");
     if partition.flag("shouldExist") == Some(false) && others {
-        report.error(at.clone(), Fault::GoneWithOthers);
+        report.error(at.path(), Fault::GoneWithOthers);
     }
     if partition.number("number").unwrap_or_default() == 0 && !given("label") {
-        report.error(at.clone(), Fault::NumberOrLabel);
+        report.error(at.path(), Fault::NumberOrLabel);
     }
     let label = partition.text("label");
     if label.len() > PARTITION_LABEL_MAX {
@@ -101,7 +101,7 @@ fn is_guid(text: &str) -> bool {
 }
 
 /// A filesystem by itself.
-pub fn filesystem(rules: Rules, filesystem: &Record, at: &Path, report: &mut Report) {
+pub fn filesystem(rules: Rules, filesystem: &Record, at: &At<'_>, report: &mut Report) {
     match filesystem.text("path") {
         "" => {}
         path => report.check(|| at.at("path"), absolute(path)),
@@ -131,7 +131,7 @@ pub fn filesystem(rules: Rules, filesystem: &Record, at: &Path, report: &mut Rep
 }
 
 /// An encrypted device.
-pub fn luks(rules: Rules, luks: &Record, at: &Path, report: &mut Report) {
+pub fn luks(rules: Rules, luks: &Record, at: &At<'_>, report: &mut Report) {
     if luks.text("name").contains('/') {
         report.error(at.at("name"), Fault::LuksName);
     }
@@ -168,7 +168,7 @@ pub fn luks(rules: Rules, luks: &Record, at: &Path, report: &mut Report) {
 }
 
 /// A pin of clevis that is configured by hand.
-pub fn custom_pin(rules: Rules, custom: &Record, at: &Path, report: &mut Report) {
+pub fn custom_pin(rules: Rules, custom: &Record, at: &At<'_>, report: &mut Report) {
     const PINS: [&str; 3] = ["tpm2", "tang", "sss"];
     let (pin, config) = (custom.text("pin"), custom.text("config"));
     let network = rules.minor >= 3 && custom.is_true("needsNetwork");
@@ -186,7 +186,7 @@ pub fn custom_pin(rules: Rules, custom: &Record, at: &Path, report: &mut Report)
 }
 
 /// A tang server.
-pub fn tang(rules: Rules, tang: &Record, at: &Path, report: &mut Report) {
+pub fn tang(rules: Rules, tang: &Record, at: &At<'_>, report: &mut Report) {
     let result = url::parse(tang.text("url")).and_then(|url| match url.scheme.as_str() {
         "http" | "https" => Ok(()),
         _ => Err(Fault::Scheme(url.scheme, "http or https")),
@@ -203,7 +203,7 @@ pub fn tang(rules: Rules, tang: &Record, at: &Path, report: &mut Report) {
 }
 
 /// An array of devices.
-pub fn raid(rules: Rules, raid: &Record, at: &Path, report: &mut Report) {
+pub fn raid(rules: Rules, raid: &Record, at: &At<'_>, report: &mut Report) {
     let level = raid.text("level");
     let result = match level {
         "" if rules.minor >= 3 => Err(Fault::LevelMissing),

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use super::fault::Fault;
 use super::fields::{Kind, Minor, Shape, Table};
 use super::keys;
-use super::path::Path;
+use super::path::At;
 use super::report::Report;
 use super::tree::Record;
 
@@ -36,15 +36,15 @@ pub fn scheme(text: &str) -> Option<String> {
 /// Everything that is wrong with a configuration: equal entries first, then the rules for each record.
 ///
 /// `table` is that of an Ignition configuration, or of something that holds one.
-pub fn check(table: &Table, minor: Minor, config: &Record, at: &Path) -> Report {
+pub fn check(table: &Table, minor: Minor, config: &Record) -> Report {
     let mut report = Report::default();
-    duplicates(table, minor, config, at, &mut report);
-    each_record(table, Rules { minor }, config, at, &mut report);
+    duplicates(table, minor, config, &At::Root, &mut report);
+    each_record(table, Rules { minor }, config, &At::Root, &mut report);
     report
 }
 
 /// Entries that may stand in a list only once, found twice.
-fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &mut Report) {
+fn duplicates(table: &Table, minor: Minor, record: &Record, at: &At<'_>, report: &mut Report) {
     let mut known = HashSet::new();
     for field in table.fields(minor).filter(|field| matches!(field.shape, Shape::Texts | Shape::Records(_))) {
         if keys::repeats(table, field) {
@@ -53,14 +53,14 @@ fn duplicates(table: &Table, minor: Minor, record: &Record, at: &Path, report: &
         for (index, entry) in record.list(field.name).iter().enumerate() {
             let key = keys::key(field.shape.table(), entry);
             if !known.insert((keys::handle(table, field.name), key.clone())) {
-                report.error(at.at(field.name).nth(index), Fault::Duplicate(key));
+                report.error(at.at(field.name).nth(index), Fault::Duplicate(key.into_owned()));
             }
         }
     }
-    below(table, minor, record, at, None, &mut |table, record, path| duplicates(table, minor, record, path, report));
+    below(table, minor, record, at, None, &mut |table, record, at| duplicates(table, minor, record, at, report));
 }
 
-fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: &mut Report) {
+fn each_record(table: &Table, rules: Rules, record: &Record, at: &At<'_>, report: &mut Report) {
     match table.kind {
         Kind::Config => unit::paths(record, at, report),
         Kind::Ignition => resource::version(rules, record, at, report),
@@ -87,7 +87,7 @@ fn each_record(table: &Table, rules: Rules, record: &Record, at: &Path, report: 
         Kind::DropIn => unit::drop_in(record, at, report),
         _ => {}
     }
-    let visit = &mut |table: &Table, record: &Record, path: &Path| each_record(table, rules, record, path, report);
+    let visit = &mut |table: &Table, record: &Record, at: &At<'_>| each_record(table, rules, record, at, report);
     below(table, rules.minor, record, at, Some(&Record::default()), visit);
 }
 
@@ -96,26 +96,27 @@ fn below(
     table: &Table,
     minor: Minor,
     record: &Record,
-    at: &Path,
+    at: &At<'_>,
     absent: Option<&Record>,
-    visit: &mut impl FnMut(&Table, &Record, &Path),
+    visit: &mut impl FnMut(&Table, &Record, &At<'_>),
 ) {
     for field in table.fields(minor) {
+        let at = At::Field(at, field.name);
         match field.shape {
             Shape::Record(table) => {
                 if let Some(record) = record.record(field.name).or(absent) {
-                    visit(table, record, &at.at(field.name));
+                    visit(table, record, &at);
                 }
             }
             Shape::GivenRecord(table) => {
                 if let Some(record) = record.record(field.name) {
-                    visit(table, record, &at.at(field.name));
+                    visit(table, record, &at);
                 }
             }
             Shape::Records(table) => {
                 let entries = record.list(field.name).iter().enumerate();
                 for (index, record) in entries.filter_map(|(index, entry)| Some((index, entry.as_record()?))) {
-                    visit(table, record, &at.at(field.name).nth(index));
+                    visit(table, record, &At::Entry(&at, index));
                 }
             }
             _ => {}

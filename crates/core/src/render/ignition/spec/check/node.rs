@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::fields::Kind;
-use super::super::path::Path;
+use super::super::path::At;
 use super::super::report::Report;
 use super::super::tree::{Record, Tree};
 use super::Rules;
@@ -13,7 +13,7 @@ const SPECIAL_BITS: u8 = 6;
 const TARGET_CHECKED: u8 = 3;
 
 /// A file, directory or link by itself.
-pub fn node(kind: Kind, rules: Rules, node: &Record, at: &Path, report: &mut Report) {
+pub fn node(kind: Kind, rules: Rules, node: &Record, at: &At<'_>, report: &mut Report) {
     report.check(|| at.at("path"), absolute(node.text("path")));
     if let Some(mode) = node.number("mode") {
         if !(0..=0o7777).contains(&mode) {
@@ -63,26 +63,27 @@ pub fn clean_path(path: &str) -> String {
 }
 
 /// What files, directories, links, disks and filesystems must not be to each other.
-pub fn storage(rules: Rules, storage: &Record, at: &Path, report: &mut Report) {
+pub fn storage(rules: Rules, storage: &Record, at: &At<'_>, report: &mut Report) {
     let links: Vec<&str> =
         storage.list("links").iter().filter_map(Tree::as_record).map(|each| each.text("path")).collect();
     for list in ["directories", "files", "links"] {
         for (index, record) in storage.list(list).iter().filter_map(Tree::as_record).enumerate() {
-            let path = at.at(list).nth(index);
+            let list_at = At::Field(at, list);
+            let at = At::Entry(&list_at, index);
             let is_below =
                 |link: &&&str| record.text("path").strip_prefix(**link).is_some_and(|rest| rest.starts_with('/'));
             for link in links.iter().filter(is_below) {
-                report.error(path.clone(), Fault::BelowLink((*link).to_owned()));
+                report.error(at.path(), Fault::BelowLink((*link).to_owned()));
             }
             if list == "links" {
-                link(rules, record, storage, &path, report);
+                link(rules, record, storage, &at, report);
             }
         }
     }
     filesystems(storage, at, report);
 }
 
-fn link(rules: Rules, link: &Record, storage: &Record, at: &Path, report: &mut Report) {
+fn link(rules: Rules, link: &Record, storage: &Record, at: &At<'_>, report: &mut Report) {
     let target = link.text("target");
     if target.is_empty() && rules.minor >= TARGET_CHECKED {
         report.error(at.at("target"), Fault::TargetMissing);
@@ -96,7 +97,7 @@ fn link(rules: Rules, link: &Record, storage: &Record, at: &Path, report: &mut R
         place = clean_path(&format!("{}/{target}", link.text("path")));
     }
     for _ in storage.list("directories").iter().filter_map(Tree::as_record).filter(|each| each.text("path") == place) {
-        report.error(at.clone(), Fault::HardToDirectory);
+        report.error(at.path(), Fault::HardToDirectory);
     }
     for (account, field) in [("user", "id"), ("user", "name"), ("group", "id"), ("group", "name")] {
         if link.record(account).is_some_and(|account| account.get(field).is_some()) {
@@ -105,7 +106,7 @@ fn link(rules: Rules, link: &Record, storage: &Record, at: &Path, report: &mut R
     }
 }
 
-fn filesystems(storage: &Record, at: &Path, report: &mut Report) {
+fn filesystems(storage: &Record, at: &At<'_>, report: &mut Report) {
     let disks: Vec<&Record> = storage.list("disks").iter().filter_map(Tree::as_record).collect();
     for (index, filesystem) in storage.list("filesystems").iter().filter_map(Tree::as_record).enumerate() {
         let device = filesystem.text("device");

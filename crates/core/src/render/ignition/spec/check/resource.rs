@@ -2,13 +2,13 @@
 
 use super::super::fault::Fault;
 use super::super::fields::Minor;
-use super::super::path::Path;
+use super::super::path::At;
 use super::super::report::Report;
 use super::super::tree::{Record, Tree};
 use super::{Rules, url};
 
 /// The version that a configuration says it follows.
-pub fn version(rules: Rules, ignition: &Record, at: &Path, report: &mut Report) {
+pub fn version(rules: Rules, ignition: &Record, at: &At<'_>, report: &mut Report) {
     let version = ignition.text("version");
     match numbers(version) {
         None => report.error(at.at("version"), Fault::Version(version.to_owned())),
@@ -47,16 +47,16 @@ fn numbers(version: &str) -> Option<Numbers<'_>> {
 }
 
 /// Configurations to merge need a source, since specification 3.1.
-pub fn merged(rules: Rules, config: &Record, at: &Path, report: &mut Report) {
+pub fn merged(rules: Rules, config: &Record, at: &At<'_>, report: &mut Report) {
     required_sources(rules, config, "merge", at, report);
 }
 
 /// Certificate authorities need a source.
-pub fn authorities(rules: Rules, tls: &Record, at: &Path, report: &mut Report) {
+pub fn authorities(rules: Rules, tls: &Record, at: &At<'_>, report: &mut Report) {
     required_sources(rules, tls, "certificateAuthorities", at, report);
 }
 
-fn required_sources(rules: Rules, record: &Record, list: &'static str, at: &Path, report: &mut Report) {
+fn required_sources(rules: Rules, record: &Record, list: &'static str, at: &At<'_>, report: &mut Report) {
     if rules.minor == 0 {
         return;
     }
@@ -68,17 +68,17 @@ fn required_sources(rules: Rules, record: &Record, list: &'static str, at: &Path
 }
 
 /// A reference of specification 3.0, whose source may be absent.
-pub fn old_reference(rules: Rules, resource: &Record, at: &Path, report: &mut Report) {
+pub fn old_reference(rules: Rules, resource: &Record, at: &At<'_>, report: &mut Report) {
     report.check(|| at.at("source"), given_source(rules, resource));
 }
 
 /// A certificate authority of specification 3.0.
-pub fn old_authority(rules: Rules, resource: &Record, at: &Path, report: &mut Report) {
+pub fn old_authority(rules: Rules, resource: &Record, at: &At<'_>, report: &mut Report) {
     report.check(|| at.at("source"), url::source(rules, resource.text("source")));
 }
 
 /// Contents by URL.
-pub fn resource(rules: Rules, resource: &Record, at: &Path, report: &mut Report) {
+pub fn resource(rules: Rules, resource: &Record, at: &At<'_>, report: &mut Report) {
     let compression = resource.text("compression");
     if !["", "gzip"].contains(&compression) {
         report.error(at.at("compression"), Fault::Compression(compression.to_owned()));
@@ -110,7 +110,7 @@ pub fn given_source(rules: Rules, resource: &Record) -> Result<(), Fault> {
 }
 
 /// A header of a request.
-pub fn header(header: &Record, at: &Path, report: &mut Report) {
+pub fn header(header: &Record, at: &At<'_>, report: &mut Report) {
     if header.text("name").is_empty() {
         report.error(at.at("name"), Fault::HeaderName);
     }
@@ -120,7 +120,7 @@ pub fn header(header: &Record, at: &Path, report: &mut Report) {
 }
 
 /// The form of a hash; whether it is the right one shows when the contents are there.
-pub fn verification(rules: Rules, verification: &Record, at: &Path, report: &mut Report) {
+pub fn verification(rules: Rules, verification: &Record, at: &At<'_>, report: &mut Report) {
     let Some(hash) = verification.given_text("hash") else { return };
     let known: &[(&str, usize)] =
         if rules.minor == 0 { &[("sha512", 128)] } else { &[("sha512", 128), ("sha256", 64)] };
@@ -142,7 +142,7 @@ pub fn verification(rules: Rules, verification: &Record, at: &Path, report: &mut
 }
 
 /// Proxies of the provisioning.
-pub fn proxy(proxy: &Record, at: &Path, report: &mut Report) {
+pub fn proxy(proxy: &Record, at: &At<'_>, report: &mut Report) {
     for field in ["httpProxy", "httpsProxy"] {
         let Some(text) = proxy.given_text(field) else { continue };
         match url::parse(text).map(|url| url.scheme) {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::fault::Fault;
-use super::super::path::Path;
+use super::super::path::At;
 use super::super::report::Report;
 use super::super::tree::{Record, Tree};
 use super::super::unit_text::options;
@@ -25,7 +25,7 @@ const SUFFIXES: [&str; 12] = [
 const UNITS: &str = "/etc/systemd/system/";
 
 /// A unit by itself.
-pub fn unit(unit: &Record, at: &Path, report: &mut Report) {
+pub fn unit(unit: &Record, at: &At<'_>, report: &mut Report) {
     let name = unit.text("name");
     if !SUFFIXES.contains(&suffix(name).unwrap_or_default()) {
         report.error(at.at("name"), Fault::UnitName(name.to_owned()));
@@ -42,7 +42,7 @@ pub fn unit(unit: &Record, at: &Path, report: &mut Report) {
 }
 
 /// A drop-in by itself.
-pub fn drop_in(drop_in: &Record, at: &Path, report: &mut Report) {
+pub fn drop_in(drop_in: &Record, at: &At<'_>, report: &mut Report) {
     if let Err(what) = options(drop_in.text("contents")) {
         report.error(at.at("contents"), Fault::UnitSyntax(what));
     }
@@ -59,7 +59,7 @@ fn suffix(name: &str) -> Option<&str> {
 }
 
 /// Enabled instances of templates that are in the same configuration.
-pub fn instances(systemd: &Record, at: &Path, report: &mut Report) {
+pub fn instances(systemd: &Record, at: &At<'_>, report: &mut Report) {
     let units: Vec<&Record> = systemd.list("units").iter().filter_map(Tree::as_record).collect();
     for (index, unit) in units.iter().enumerate().filter(|(_, unit)| unit.is_true("enabled")) {
         let instance = unit.text("name");
@@ -83,7 +83,7 @@ fn template_of(name: &str) -> Option<String> {
 }
 
 /// Files, directories and links in the place of a unit or drop-in.
-pub fn paths(config: &Record, at: &Path, report: &mut Report) {
+pub fn paths(config: &Record, at: &At<'_>, report: &mut Report) {
     let mut taken = HashSet::new();
     let units = config.record("systemd").map(|systemd| systemd.list("units")).unwrap_or_default();
     for unit in units.iter().filter_map(Tree::as_record) {
