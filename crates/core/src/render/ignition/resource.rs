@@ -3,6 +3,7 @@
 //! Source of the rules: the specification of Ignition and RFC 2397. As in Ignition, the hash describes the unpacked
 //! contents, and characters that a URL cannot have must be written as `%XX`.
 
+use std::fmt::Display;
 use std::io::Read;
 
 use base64::alphabet;
@@ -26,7 +27,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The bytes that a resource stands for; none if it has no source. `field` is the path of the resource.
-pub fn decode(resource: &Resource, field: &str) -> Result<Option<Vec<u8>>, Problem> {
+pub fn decode(resource: &Resource, field: impl Display) -> Result<Option<Vec<u8>>, Problem> {
     let Some(source) = resource.source.as_deref().filter(|source| !source.is_empty()) else {
         return match &resource.verification.hash {
             Some(_) if resource.source.is_none() => Err(Fault::NeedsContents.at(format!("{field}.verification.hash"))),
@@ -85,7 +86,14 @@ const SAFE: [bool; 256] = {
 };
 
 /// The bytes of percent-encoded contents.
-pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
+fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
+    check_percent(data)?;
+    let plain = !data.contains('%');
+    Ok(if plain { data.as_bytes().to_vec() } else { percent_encoding::percent_decode_str(data).collect() })
+}
+
+/// Checks percent-encoded contents.
+pub(super) fn check_percent(data: &str) -> Result<(), Fault> {
     if let Some((at, found)) = data
         .bytes()
         .position(|byte| !SAFE[usize::from(byte)])
@@ -93,9 +101,6 @@ pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
     {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(Fault::DataUrl(format!("character {found:?} at {at} of the contents; write {written}")));
-    }
-    if !data.contains('%') {
-        return Ok(data.as_bytes().to_vec());
     }
     for (at, _) in data.match_indices('%') {
         let digits = data.as_bytes().get(at + 1..at + 3).unwrap_or_default();
@@ -105,7 +110,7 @@ pub(super) fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
             )));
         }
     }
-    Ok(percent_encoding::percent_decode_str(data).collect())
+    Ok(())
 }
 
 /// The bytes of base64-encoded contents.

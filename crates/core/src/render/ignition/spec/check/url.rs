@@ -2,7 +2,7 @@
 //!
 //! Source of the rules: RFC 3986 and RFC 2397 as Ignition's URL and data URL readers take them, measured.
 
-use super::super::super::resource::{read_base64, read_percent};
+use super::super::super::resource::{check_percent, read_base64};
 use super::super::fault::Fault;
 use super::Rules;
 
@@ -138,8 +138,8 @@ fn s3_arn(url: &Url<'_>) -> Result<(), Fault> {
 fn data(text: &str) -> Result<(), String> {
     let rest = text.strip_prefix("data:").ok_or("it does not start with \"data:\" in lower case")?;
     let (header, contents) = header(rest)?;
-    let read = if header { read_base64(&contents.replace('\n', "")) } else { read_percent(contents) };
-    read.map(drop).map_err(|fault| match fault {
+    let checked = if header { read_base64(&contents.replace('\n', "")).map(drop) } else { check_percent(contents) };
+    checked.map_err(|fault| match fault {
         super::super::super::super::error::Fault::DataUrl(what) => what,
         other => other.to_string(),
     })
