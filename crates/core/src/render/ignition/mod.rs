@@ -3,6 +3,7 @@
 //! Source of the rules: the Ignition specifications 3.0.0 to 3.5.0. A configuration of any of these versions becomes
 //! one of 3.5.0: the newer ones only add fields.
 
+mod fields;
 pub(super) mod merge;
 pub mod resource;
 mod schema;
@@ -15,6 +16,7 @@ mod tests;
 
 use super::error::{Fault, Problem, excerpt};
 use serde_json::Value;
+use spec::path::At;
 use types::Config;
 
 /// Version of the specification that rendered configurations follow.
@@ -31,16 +33,12 @@ pub fn read(config: &Value, unknown: &mut Vec<String>) -> Result<Config, Problem
     if !empty {
         check_version(config.get("ignition").and_then(|of| of.get("version")))?;
     }
-    let known = schema::read(config, &schema::CONFIG, schema::At::Root, unknown)?;
-    let mut config = if known.is_null() { Config::default() } else { deserialize(known)? };
-    VERSION.clone_into(&mut config.ignition.version);
-    Ok(config)
-}
-
-fn deserialize(known: Value) -> Result<Config, Problem> {
-    serde_json::from_value(known).map_err(|error| {
-        Fault::Type { expected: "an Ignition configuration".to_owned(), found: error.to_string() }.at("spec.config")
-    })
+    let mut known = Config::default();
+    if !config.is_null() {
+        fields::read(&mut known, config, At::Root, unknown)?;
+    }
+    VERSION.clone_into(&mut known.ignition.version);
+    Ok(known)
 }
 
 fn check_version(version: Option<&Value>) -> Result<(), Problem> {

@@ -1,10 +1,10 @@
 //! The part of Ignition 3.5 that a running node can have, as Rust types.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// An Ignition configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Config {
     /// Which specification the configuration follows.
     pub ignition: Header,
@@ -23,16 +23,15 @@ pub struct Config {
 }
 
 /// The `ignition` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Header {
     /// Version of the specification, such as `3.5.0`.
     pub version: String,
 }
 
 /// The `kernelArguments` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KernelArguments {
     /// Arguments that the command line must have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -40,8 +39,7 @@ pub struct KernelArguments {
 }
 
 /// The `passwd` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Passwd {
     /// Users, keyed by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,8 +47,8 @@ pub struct Passwd {
 }
 
 /// A user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct User {
     /// Login name.
     pub name: String,
@@ -60,8 +58,7 @@ pub struct User {
 }
 
 /// The `storage` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Storage {
     /// Directories, keyed by path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -75,8 +72,7 @@ pub struct Storage {
 }
 
 /// What files, directories and links have in common.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// Absolute, normalised path.
     pub path: String,
@@ -92,8 +88,7 @@ pub struct Node {
 }
 
 /// A user or group by number or by name; root if neither is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Numeric id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,8 +99,7 @@ pub struct Account {
 }
 
 /// A regular file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct File {
     /// Path and owner.
     #[serde(flatten)]
@@ -122,8 +116,7 @@ pub struct File {
 }
 
 /// A directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Directory {
     /// Path and owner.
     #[serde(flatten)]
@@ -134,8 +127,7 @@ pub struct Directory {
 }
 
 /// A symbolic link.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// Path and owner.
     #[serde(flatten)]
@@ -149,8 +141,7 @@ pub struct Link {
 }
 
 /// Contents by URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resource {
     /// `gzip`, or nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,8 +155,7 @@ pub struct Resource {
 }
 
 /// A promise about contents.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// `sha512-` or `sha256-` and hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,8 +163,7 @@ pub struct Verification {
 }
 
 /// The `systemd` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Systemd {
     /// Units, keyed by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -182,8 +171,7 @@ pub struct Systemd {
 }
 
 /// A unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Unit {
     /// Contents of the unit file; absent or empty for a unit that the image brings.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,8 +190,7 @@ pub struct Unit {
 }
 
 /// A drop-in of a unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DropIn {
     /// Contents; nothing is written if absent or empty.
     #[serde(skip_serializing_if = "Option::is_none")]
