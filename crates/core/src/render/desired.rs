@@ -1,5 +1,7 @@
 //! A rendered configuration, turned into what a node must have: files, directories, links, units, arguments and keys.
 
+use std::fmt::Arguments;
+
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::error::{Fault, Problem, RenderError, excerpt};
@@ -130,7 +132,7 @@ fn materialise(config: &Config, spec: &MachineConfigSpec) -> Result<Desired, Pro
 pub(super) fn of_config(config: &Config, naming: Naming) -> Result<Desired, Problem> {
     validate::no_duplicates(config)?;
     let storage = &config.storage;
-    let file: fn(&File, &str) -> _ = if naming == Naming::ByKey { whole_file } else { file };
+    let file: fn(&File, Arguments<'_>) -> _ = if naming == Naming::ByKey { whole_file } else { file };
     let mut desired = Desired {
         files: naming.each(&storage.files, "storage.files", |file| &file.node.path, file)?,
         directories: naming.each(&storage.directories, "storage.directories", |each| &each.node.path, directory)?,
@@ -148,7 +150,7 @@ pub(super) fn of_config(config: &Config, naming: Naming) -> Result<Desired, Prob
 }
 
 /// A file of a merged configuration: what is appended needs contents that it follows.
-pub(super) fn whole_file(file: &File, at: &str) -> Result<DesiredFile, Problem> {
+pub(super) fn whole_file(file: &File, at: Arguments<'_>) -> Result<DesiredFile, Problem> {
     if file.contents.source.is_none() && !file.append.is_empty() {
         return Err(Fault::NeedsContents.at(format!("{at}.append")));
     }
@@ -156,33 +158,33 @@ pub(super) fn whole_file(file: &File, at: &str) -> Result<DesiredFile, Problem> 
 }
 
 /// A file as a node must have it. Without contents it is empty; appended contents follow.
-fn file(file: &File, at: &str) -> Result<DesiredFile, Problem> {
+fn file(file: &File, at: Arguments<'_>) -> Result<DesiredFile, Problem> {
     let (user, group) = node(&file.node, at)?;
     let mode = validate::mode(file.mode, 0o644).map_err(|fault| fault.at(format!("{at}.mode")))?;
-    let contents = resource::decode(&file.contents, &format!("{at}.contents"))?;
+    let contents = resource::decode(&file.contents, format_args!("{at}.contents"))?;
     if contents.is_none() && file.node.overwrite == Some(true) {
         return Err(Fault::NeedsContents.at(format!("{at}.overwrite")));
     }
     let mut contents = contents.unwrap_or_default();
     for (index, appended) in file.append.iter().enumerate() {
-        let field = format!("{at}.append[{index}]");
-        contents.extend(resource::decode(appended, &field)?.unwrap_or_default());
+        let appended = resource::decode(appended, format_args!("{at}.append[{index}]"))?;
+        contents.extend(appended.unwrap_or_default());
         if contents.len() > resource::MAX_CONTENTS {
-            return Err(Fault::TooLarge { limit: resource::MAX_CONTENTS }.at(field));
+            return Err(Fault::TooLarge { limit: resource::MAX_CONTENTS }.at(format!("{at}.append[{index}]")));
         }
     }
     Ok(DesiredFile { path: file.node.path.clone(), mode, user, group, contents })
 }
 
 /// A directory as a node must have it.
-pub(super) fn directory(directory: &Directory, at: &str) -> Result<DesiredDirectory, Problem> {
+pub(super) fn directory(directory: &Directory, at: Arguments<'_>) -> Result<DesiredDirectory, Problem> {
     let (user, group) = node(&directory.node, at)?;
     let mode = validate::mode(directory.mode, 0o755).map_err(|fault| fault.at(format!("{at}.mode")))?;
     Ok(DesiredDirectory { path: directory.node.path.clone(), mode, user, group })
 }
 
 /// A link as a node must have it.
-pub(super) fn link(link: &Link, at: &str) -> Result<DesiredLink, Problem> {
+pub(super) fn link(link: &Link, at: Arguments<'_>) -> Result<DesiredLink, Problem> {
     let (user, group) = node(&link.node, at)?;
     if link.hard == Some(true) {
         return Err(
@@ -198,7 +200,7 @@ pub(super) fn link(link: &Link, at: &str) -> Result<DesiredLink, Problem> {
 }
 
 /// Checks the path and reads the owners.
-fn node(node: &Node, at: &str) -> Result<(Owner, Owner), Problem> {
+fn node(node: &Node, at: Arguments<'_>) -> Result<(Owner, Owner), Problem> {
     validate::path(&node.path).map_err(|fault| fault.at(format!("{at}.path")))?;
     let user = Owner::of(&node.user).map_err(|fault| fault.at(format!("{at}.user")))?;
     let group = Owner::of(&node.group).map_err(|fault| fault.at(format!("{at}.group")))?;
@@ -206,29 +208,28 @@ fn node(node: &Node, at: &str) -> Result<(Owner, Owner), Problem> {
 }
 
 /// A unit as a node must have it.
-pub(super) fn unit(unit: &Unit, at: &str) -> Result<DesiredUnit, Problem> {
+pub(super) fn unit(unit: &Unit, at: Arguments<'_>) -> Result<DesiredUnit, Problem> {
     unit::check_name(&unit.name).map_err(|fault| fault.at(format!("{at}.name")))?;
     let contents = unit.contents.clone().filter(|contents| !contents.is_empty());
     unit::sections(contents.as_deref().unwrap_or_default()).map_err(|fault| fault.at(format!("{at}.contents")))?;
     let mut dropins = Vec::new();
     for (index, dropin) in unit.dropins.iter().enumerate() {
-        let list = format!("{at}.dropins");
-        let read = drop_in(dropin, &format!("{list}[{index}]"));
-        dropins.extend(read.map_err(|problem| problem.in_entry(&list, &dropin.name))?);
+        let read = drop_in(dropin, format_args!("{at}.dropins[{index}]"));
+        dropins.extend(read.map_err(|problem| problem.in_entry(&format!("{at}.dropins"), &dropin.name))?);
     }
     dropins.sort_by(|a, b| a.name.cmp(&b.name));
     let contents = contents.filter(|_| unit.mask != Some(true));
     Ok(DesiredUnit { name: unit.name.clone(), contents, enabled: unit.enabled, masked: unit.mask, dropins })
 }
 
-fn drop_in(dropin: &DropInConfig, at: &str) -> Result<Option<DropIn>, Problem> {
+fn drop_in(dropin: &DropInConfig, at: Arguments<'_>) -> Result<Option<DropIn>, Problem> {
     unit::check_drop_in_name(&dropin.name).map_err(|fault| fault.at(format!("{at}.name")))?;
     let contents = dropin.contents.clone().unwrap_or_default();
     unit::sections(&contents).map_err(|fault| fault.at(format!("{at}.contents")))?;
     Ok((!contents.is_empty()).then(|| DropIn { name: dropin.name.clone(), contents }))
 }
 
-fn keys(user: &User, at: &str) -> Result<Vec<String>, Problem> {
+fn keys(user: &User, at: Arguments<'_>) -> Result<Vec<String>, Problem> {
     if user.name != CORE {
         return Err(Fault::User(excerpt(&user.name)).at(format!("{at}.name")));
     }

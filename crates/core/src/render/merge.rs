@@ -139,16 +139,16 @@ fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
     for place in merged.places.values().filter(|at| at.layers.len() > 1 || appended(&at.entry)) {
         let path = &place.entry.node().path;
         let checked = match &place.entry {
-            Place::File(file) => desired::whole_file(file, &format!("storage.files[{path}]")).map(drop),
+            Place::File(file) => desired::whole_file(file, format_args!("storage.files[{path}]")).map(drop),
             Place::Directory(directory) => {
-                desired::directory(directory, &format!("storage.directories[{path}]")).map(drop)
+                desired::directory(directory, format_args!("storage.directories[{path}]")).map(drop)
             }
-            Place::Link(link) => desired::link(link, &format!("storage.links[{path}]")).map(drop),
+            Place::Link(link) => desired::link(link, format_args!("storage.links[{path}]")).map(drop),
         };
         checked.map_err(|problem| (place.layers.as_slice(), problem))?;
     }
     for unit in merged.units.values().filter(|unit| unit.layers.len() > 1) {
-        let checked = desired::unit(&unit.entry, &format!("systemd.units[{}]", unit.entry.name));
+        let checked = desired::unit(&unit.entry, format_args!("systemd.units[{}]", unit.entry.name));
         checked.map_err(|problem| (unit.layers.as_slice(), problem))?;
     }
     Ok(())

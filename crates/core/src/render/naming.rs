@@ -1,5 +1,7 @@
 //! How the entries of a list are named in messages.
 
+use std::fmt::Arguments;
+
 use super::error::Problem;
 
 /// How the entries of a list are named in messages.
@@ -20,21 +22,23 @@ impl Naming {
         }
     }
 
-    /// Reads each entry of `list`; a problem names its entry.
+    /// Reads each entry of `list`, whose path is written out only for a problem; a problem names its entry.
     pub fn each<T, R>(
         self,
         entries: &[T],
         list: &str,
         key: fn(&T) -> &String,
-        read: fn(&T, &str) -> Result<R, Problem>,
+        read: fn(&T, Arguments<'_>) -> Result<R, Problem>,
     ) -> Result<Vec<R>, Problem> {
         let entries = entries.iter().enumerate();
         let read = entries.map(|(index, entry)| {
             let key = key(entry);
-            read(entry, &self.entry(list, index, key)).map_err(|problem| match self {
-                Self::ByIndex => problem.in_entry(list, key),
-                Self::ByKey => problem,
-            })
+            match self {
+                Self::ByIndex => {
+                    read(entry, format_args!("{list}[{index}]")).map_err(|problem| problem.in_entry(list, key))
+                }
+                Self::ByKey => read(entry, format_args!("{list}[{key}]")),
+            }
         });
         read.collect()
     }

@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::error::{Fault, Problem, excerpt};
-use super::ignition::merge::key_of_path;
+use super::ignition::merge::compare_paths;
 use super::ignition::types::{Config, Unit};
 use super::naming::Naming;
 use super::{extension, kargs};
@@ -111,12 +112,12 @@ pub fn no_duplicates(config: &Config) -> Result<(), Problem> {
     unique(units.clone().map(|unit| unit.name.as_str()), "systemd.units")?;
     for (index, unit) in units.enumerate() {
         let names = unit.dropins.iter().map(|dropin| dropin.name.as_str());
-        unique(names, &format!("systemd.units[{index}].dropins"))?;
+        unique(names, format_args!("systemd.units[{index}].dropins"))?;
     }
     unique(config.passwd.users.iter().map(|user| user.name.as_str()), "passwd.users")
 }
 
-fn unique<'a>(names: impl Iterator<Item = &'a str>, list: &str) -> Result<(), Problem> {
+fn unique<'a>(names: impl Iterator<Item = &'a str>, list: impl Display) -> Result<(), Problem> {
     let mut known = BTreeMap::new();
     for (index, name) in names.enumerate() {
         if let Some(first) = known.insert(name, index) {
@@ -134,10 +135,18 @@ struct Occupant<'a> {
     kind: &'static str,
     /// Whether other things may stand below it.
     holds: bool,
-    /// Field that puts it there.
-    field: String,
-    /// Key of the entry: a path, or the name of a unit.
-    key: &'a str,
+    /// List, position and key of the entry that puts it there; the key is a path, or the name of a unit.
+    entry: (&'static str, usize, &'a str),
+    /// Which field of the entry.
+    field: Cow<'static, str>,
+}
+
+impl Occupant<'_> {
+    /// The field that puts it there.
+    fn field(&self, naming: Naming) -> String {
+        let (list, index, key) = self.entry;
+        format!("{}{}", naming.entry(list, index, key), self.field)
+    }
 }
 
 /// Two entries that cannot stand side by side.
@@ -151,23 +160,23 @@ pub struct Clash<'a> {
 
 /// Checks that no two entries share a path, and that none is below a file, a link or a unit.
 pub fn no_clashes(config: &Config, naming: Naming) -> Result<(), Clash<'_>> {
-    let mut occupants = occupants(config, naming);
+    let mut occupants = occupants(config);
     // Whatever is below a path follows it directly.
-    occupants.sort_by_cached_key(|each| key_of_path(&each.path));
+    occupants.sort_by(|a, b| compare_paths(&a.path, &b.path));
     for (upper, lower) in occupants.iter().zip(occupants.iter().skip(1)) {
         let fault = if upper.path == lower.path {
-            Fault::Duplicate { key: excerpt(&lower.path), first: upper.field.clone() }
+            Fault::Duplicate { key: excerpt(&lower.path), first: upper.field(naming) }
         } else if !upper.holds && is_below(&lower.path, &upper.path) {
             Fault::Below {
                 path: excerpt(&lower.path),
                 above: excerpt(&upper.path),
                 kind: upper.kind,
-                field: upper.field.clone(),
+                field: upper.field(naming),
             }
         } else {
             continue;
         };
-        return Err(Clash { problem: fault.at(lower.field.clone()), keys: [upper.key, lower.key] });
+        return Err(Clash { problem: fault.at(lower.field(naming)), keys: [upper.entry.2, lower.entry.2] });
     }
     Ok(())
 }
@@ -176,37 +185,38 @@ fn is_below(lower: &str, upper: &str) -> bool {
     lower.strip_prefix(upper).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn occupants(config: &Config, naming: Naming) -> Vec<Occupant<'_>> {
+fn occupants(config: &Config) -> Vec<Occupant<'_>> {
     let storage = &config.storage;
-    let place = |kind, holds, list, index, key| Occupant {
-        path: Cow::Borrowed(key),
+    let place = |kind, holds, list, index, path| Occupant {
+        path: Cow::Borrowed(path),
         kind,
         holds,
-        field: format!("{}.path", naming.entry(list, index, key)),
-        key,
+        entry: (list, index, path),
+        field: Cow::Borrowed(".path"),
     };
     let directories = storage.directories.iter().enumerate();
     let files = storage.files.iter().enumerate();
     let links = storage.links.iter().enumerate();
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(directories.len() + files.len() + links.len() + config.systemd.units.len());
     all.extend(directories.map(|(i, each)| place("directory", true, "storage.directories", i, &each.node.path)));
     all.extend(files.map(|(i, each)| place("file", false, "storage.files", i, &each.node.path)));
     all.extend(links.map(|(i, each)| place("link", false, "storage.links", i, &each.node.path)));
     for (index, unit) in config.systemd.units.iter().enumerate() {
-        unit_occupants(unit, &naming.entry("systemd.units", index, &unit.name), &mut all);
+        unit_occupants(unit, index, &mut all);
     }
     all
 }
 
-fn unit_occupants<'a>(unit: &'a Unit, at: &str, all: &mut Vec<Occupant<'a>>) {
-    let own = Cow::Owned(format!("{UNITS}/{}", unit.name));
+fn unit_occupants<'a>(unit: &'a Unit, index: usize, all: &mut Vec<Occupant<'a>>) {
+    let entry = ("systemd.units", index, unit.name.as_str());
     let said = |contents: &Option<String>| contents.as_ref().is_some_and(|contents| !contents.is_empty());
     if said(&unit.contents) || unit.mask == Some(true) {
-        all.push(Occupant { path: own, kind: "unit", holds: false, field: at.to_owned(), key: &unit.name });
+        let path = Cow::Owned(format!("{UNITS}/{}", unit.name));
+        all.push(Occupant { path, kind: "unit", holds: false, entry, field: Cow::Borrowed("") });
     }
     for (index, dropin) in unit.dropins.iter().enumerate().filter(|(_, dropin)| said(&dropin.contents)) {
         let path = Cow::Owned(format!("{UNITS}/{}.d/{}", unit.name, dropin.name));
-        let field = format!("{at}.dropins[{index}]");
-        all.push(Occupant { path, kind: "drop-in", holds: false, field, key: &unit.name });
+        let field = Cow::Owned(format!(".dropins[{index}]"));
+        all.push(Occupant { path, kind: "drop-in", holds: false, entry, field });
     }
 }

@@ -5,7 +5,9 @@
 //! contents add up. Two rules are ours: a new source drops compression and verification of the old one, since they
 //! describe contents that are gone; and an owner is replaced as a whole, since only one of id and name may be given.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cmp::Ordering;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeSet, HashSet};
 
 use super::types::{Account, Config, Directory, File, Link, Node, Resource, Storage, Unit, User};
 
@@ -69,7 +71,7 @@ impl Merged {
         let (mut config, mut layers) = (Config::default(), Layers::default());
         super::VERSION.clone_into(&mut config.ignition.version);
         for (key, place) in self.places {
-            layers.places.insert(key, place.layers);
+            layers.0.push((key, place.layers));
             match place.entry {
                 Place::File(file) => config.storage.files.push(file),
                 Place::Directory(directory) => config.storage.directories.push(directory),
@@ -77,7 +79,7 @@ impl Merged {
             }
         }
         for (name, unit) in self.units {
-            layers.units.insert(name, unit.layers);
+            layers.0.push((name, unit.layers));
             config.systemd.units.push(unit.entry);
         }
         config.kernel_arguments.should_exist = self.kernel_arguments.entries;
@@ -87,19 +89,16 @@ impl Merged {
     }
 }
 
-/// Numbers of the layers that contributed to the entries of a merged configuration.
+/// Numbers of the layers that contributed to the entries of a merged configuration, by the keys of the entries.
 #[derive(Debug, Default)]
-pub struct Layers {
-    places: BTreeMap<String, Vec<usize>>,
-    units: BTreeMap<String, Vec<usize>>,
-}
+pub struct Layers(Vec<(String, Vec<usize>)>);
 
 impl Layers {
     /// The layers that contributed to entries, which are named by their path or, for units, by their name.
-    pub fn of(&self, keys: [&str; 2]) -> Vec<usize> {
-        let layers =
-            keys.into_iter().filter_map(|key| self.places.get(&key_of_path(key)).or_else(|| self.units.get(key)));
-        layers.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
+    pub fn of(&self, names: [&str; 2]) -> Vec<usize> {
+        let keys = names.map(key_of_path);
+        let layers = self.0.iter().filter(|(key, _)| keys.contains(key)).flat_map(|(_, layers)| layers);
+        layers.copied().collect::<BTreeSet<usize>>().into_iter().collect()
     }
 }
 
@@ -115,8 +114,14 @@ impl Place {
 }
 
 /// A text that sorts a path by its components, so that what lies below it follows it directly. No path has a NUL in it.
-pub fn key_of_path(path: &str) -> String {
+fn key_of_path(path: &str) -> String {
     path.replace('/', "\0")
+}
+
+/// Compares paths as their keys do.
+pub fn compare_paths(a: &str, b: &str) -> Ordering {
+    let key = |byte| if byte == b'/' { 0 } else { byte };
+    a.bytes().map(key).cmp(b.bytes().map(key))
 }
 
 /// Merges `child` into the map. `merge` answers with the child if it replaces the parent.
@@ -127,14 +132,17 @@ fn lay<K: Ord, T>(
     child: T,
     merge: impl FnOnce(&mut T, T) -> Option<T>,
 ) {
-    match map.get_mut(&key) {
-        None => {
-            map.insert(key, Layered { entry: child, layers: vec![layer] });
+    match map.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(Layered { entry: child, layers: vec![layer] });
         }
-        Some(parent) => match merge(&mut parent.entry, child) {
-            None => parent.layers.push(layer),
-            Some(child) => *parent = Layered { entry: child, layers: vec![layer] },
-        },
+        Entry::Occupied(place) => {
+            let parent = place.into_mut();
+            match merge(&mut parent.entry, child) {
+                None => parent.layers.push(layer),
+                Some(child) => *parent = Layered { entry: child, layers: vec![layer] },
+            }
+        }
     }
 }
 
