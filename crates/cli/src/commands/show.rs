@@ -155,7 +155,8 @@ fn fields_of_unit(origin: &Origin, drop_in: Option<&str>) -> BTreeMap<String, Ve
 fn of_pool(pool: &str, objects: &[Object]) -> Result<Configuration, Finding> {
     let selected = selection::selected(&selection::pool(objects, pool), objects)?;
     let (rendered, _) = selection::render(pool, &selected, objects)?;
-    Ok(Configuration { name: rendered.name, spec: rendered.spec, origins: Some(rendered.origins) })
+    let origins = Some(rendered.origins());
+    Ok(Configuration { name: rendered.name, spec: rendered.spec, origins })
 }
 
 /// The one rendered MachineConfig of the files, with its origins.
@@ -182,7 +183,7 @@ fn origins(rendered: &MachineConfig, all: &[&MachineConfig]) -> Option<Origins> 
     let sources: Option<Vec<&MachineConfig>> = sources.iter().map(named).collect();
     let again = sources.and_then(|sources| render::render("", sources).ok());
     // MachineConfigs that were changed since tell nothing about this configuration.
-    again.filter(|again| again.spec == rendered.spec).map(|again| again.origins).or(told)
+    again.filter(|again| again.spec == rendered.spec).map(|again| again.origins()).or(told)
 }
 
 /// A unit, and the drop-in if it is one.

@@ -27,7 +27,7 @@ struct Folder {
 
 /// The tree, from the name of the configuration on.
 pub fn text(rendered: &Rendered, desired: &Desired) -> String {
-    let origins = &rendered.origins;
+    let origins = &rendered.origins();
     let mut groups: Vec<(&str, Vec<Line>)> = Vec::new();
     let mut root = Folder::default();
     for (path, what, from) in places(desired, origins) {

@@ -10,7 +10,7 @@ use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 
 use super::error::RenderError;
 use super::ignition::types::{Config, File, Resource, Unit};
-use super::origin::Origins;
+use super::origin::Index;
 use super::{ignition, merge};
 
 /// Largest request of etcd, in bytes.
@@ -31,13 +31,13 @@ pub fn stored(json: &str) -> usize {
 }
 
 /// Refuses a configuration of this many bytes, merged from these MachineConfigs, if no object can hold it.
-pub fn check(bytes: usize, ordered: &[&MachineConfig], origins: &Origins) -> Result<(), RenderError> {
+pub fn check(bytes: usize, ordered: &[&MachineConfig], index: &Index) -> Result<(), RenderError> {
     if bytes <= MAX_STORED {
         return Ok(());
     }
     let mut contributors = Vec::new();
-    for machine_config in ordered {
-        contributors.push((merge::name(machine_config).to_owned(), contributed(machine_config, origins)?));
+    for (number, machine_config) in ordered.iter().enumerate() {
+        contributors.push((merge::name(machine_config).to_owned(), contributed(machine_config, number, index)?));
     }
     contributors.sort_by_key(|(_, bytes)| Reverse(*bytes));
     let named = contributors.iter().skip(1).take_while(|(_, own)| own * SHARE >= bytes).count() + 1;
@@ -46,28 +46,27 @@ pub fn check(bytes: usize, ordered: &[&MachineConfig], origins: &Origins) -> Res
 }
 
 /// Bytes that a MachineConfig adds: all that it says, without contents that a later one overrides.
-fn contributed(machine_config: &MachineConfig, origins: &Origins) -> Result<usize, RenderError> {
-    let name = merge::name(machine_config);
-    let invalid = |problem| RenderError::Invalid { machine_config: name.to_owned(), problem };
+fn contributed(machine_config: &MachineConfig, number: usize, index: &Index) -> Result<usize, RenderError> {
+    let invalid = |problem| RenderError::Invalid { machine_config: merge::name(machine_config).to_owned(), problem };
     let mut config = ignition::read(&machine_config.spec.config, &mut Vec::new()).map_err(invalid)?;
-    leave_out_overridden(&mut config, name, origins);
+    leave_out_overridden(&mut config, number, index);
     let spec = MachineConfigSpec { config: super::to_json(&config, "spec.config")?, ..machine_config.spec.clone() };
     Ok(stored(&super::to_json(&spec, "spec")?.to_string()))
 }
 
-fn leave_out_overridden(config: &mut Config, name: &str, origins: &Origins) {
+fn leave_out_overridden(config: &mut Config, number: usize, index: &Index) {
     for file in &mut config.storage.files {
-        let origin = origins.places.get(&file.node.path);
-        if origin.and_then(|origin| origin.of("contents")) != Some(name) {
+        let part = index.paths.get(&file.node.path);
+        if part.and_then(|part| part.last("contents")) != Some(number) {
             file.contents = Resource::default();
         }
-        if !origin.is_some_and(|origin| origin.machine_configs.iter().any(|each| each == name)) {
+        if !part.is_some_and(|part| part.all().contains(&number)) {
             *file = File::default();
         }
     }
     for unit in &mut config.systemd.units {
-        let origin = origins.units.get(&unit.name);
-        let counts = |field: &str| origin.and_then(|origin| origin.of(field)) == Some(name);
+        let part = index.units.get(&unit.name);
+        let counts = |field: &str| part.and_then(|part| part.last(field)) == Some(number);
         let contents = unit.contents.take().filter(|_| counts("contents"));
         let dropins = std::mem::take(&mut unit.dropins).into_iter().filter(|dropin| counts(&dropin.name)).collect();
         *unit = Unit { contents, dropins, ..std::mem::take(unit) };

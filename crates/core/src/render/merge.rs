@@ -14,7 +14,7 @@ use super::ignition::spec::configuration;
 use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
 use super::naming::Naming;
-use super::origin::{Collector, Origins};
+use super::origin::{Collector, Index, Part};
 use super::validate::{self, DEFAULT_KERNEL};
 use super::{Warning, desired, ignition, notice};
 
@@ -42,8 +42,8 @@ fn is_worker(machine_config: &MachineConfig) -> bool {
 pub struct Merged {
     /// The specification.
     pub spec: MachineConfigSpec,
-    /// Which of them says what in it.
-    pub origins: Origins,
+    /// Which of them says what in it, by their positions.
+    pub index: Index,
     /// What was accepted but probably not meant.
     pub warnings: Vec<Warning>,
 }
@@ -56,44 +56,45 @@ pub fn merge(ordered: &[&MachineConfig]) -> Result<Merged, RenderError> {
     let mut origins = Collector::default();
     let mut warnings = Vec::new();
     let mut bytes = 0;
-    for (layer, machine_config) in ordered.iter().enumerate() {
+    for (number, machine_config) in ordered.iter().enumerate() {
         let name = name(machine_config);
         let invalid = |problem| RenderError::Invalid { machine_config: name.to_owned(), problem };
         let (config, own_bytes) = read(machine_config, &mut warnings).map_err(invalid)?;
         bytes += own_bytes;
-        origins.add(name, &config, &machine_config.spec).map_err(invalid)?;
-        merged.add(layer, config);
+        origins.add(number, &config, &machine_config.spec).map_err(invalid)?;
+        merged.add(number, config);
         extensions.add(machine_config.spec.extensions.iter().cloned());
         merge_spec(&mut spec, &machine_config.spec);
     }
     spec.extensions = extensions.into_entries();
     validate::kernel(&spec).map_err(|problem| blame(ordered, &of_kernel(ordered), problem))?;
-    check_entries(&merged).map_err(|(layers, problem)| blame(ordered, layers, problem))?;
-    let (mut config, layers) = merged.into_config();
+    check_entries(&merged).map_err(|(part, problem)| blame(ordered, part.all(), problem))?;
+    let (mut config, paths, units) = merged.into_config();
+    let index = origins.finish(paths, units);
     validate::no_clashes(&config, Naming::ByKey)
-        .map_err(|clash| blame(ordered, &layers.of(clash.keys), clash.problem))?;
+        .map_err(|clash| blame(ordered, &index.parts_in(clash.keys), clash.problem))?;
     overwrite_by_default(&mut config);
     if bytes > desired::MAX_TOTAL {
         // What is overridden was counted too: only now it matters how much is left.
         desired::check(&config, &spec)?;
     }
     spec.config = super::to_json(&config, "spec.config")?;
-    Ok(Merged { spec, origins: origins.finish(), warnings })
+    Ok(Merged { spec, index, warnings })
 }
 
-/// The layers that ask for kernel-devel or choose a kernel.
+/// Those that ask for kernel-devel or choose a kernel.
 fn of_kernel(ordered: &[&MachineConfig]) -> Vec<usize> {
     let chooses = |spec: &MachineConfigSpec| {
         spec.kernel_type.as_deref().is_some_and(|kernel| !kernel.is_empty() && kernel != DEFAULT_KERNEL)
     };
     let asks = |spec: &MachineConfigSpec| spec.extensions.iter().any(|name| name == KERNEL_DEVEL);
-    let layers = ordered.iter().enumerate().filter(|(_, each)| asks(&each.spec) || chooses(&each.spec));
-    layers.map(|(layer, _)| layer).collect()
+    let found = ordered.iter().enumerate().filter(|(_, each)| asks(&each.spec) || chooses(&each.spec));
+    found.map(|(number, _)| number).collect()
 }
 
-/// The error of a problem that these layers have together.
-fn blame(ordered: &[&MachineConfig], layers: &[usize], problem: Problem) -> RenderError {
-    let names = layers.iter().filter_map(|layer| ordered.get(*layer)).map(|each| name(each).to_owned());
+/// The error of a problem that these have together.
+fn blame(ordered: &[&MachineConfig], numbers: &[usize], problem: Problem) -> RenderError {
+    let names = numbers.iter().filter_map(|number| ordered.get(*number)).map(|each| name(each).to_owned());
     let machine_configs: Vec<String> = names.collect();
     match machine_configs.as_slice() {
         [machine_config] => RenderError::Invalid { machine_config: machine_config.clone(), problem },
@@ -132,11 +133,11 @@ fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<(
     Ok((config, alone.files.iter().map(|file| file.contents.len()).sum()))
 }
 
-/// Checks entries that several layers contributed to, since what is right in each can be wrong together, and files that
+/// Checks entries that several have a part in, since what is right in each can be wrong together, and files that
 /// are appended to, since somebody must say to what.
-fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
+fn check_entries(merged: &layers::Merged) -> Result<(), (&Part, Problem)> {
     let appended = |place: &Place| matches!(place, Place::File(file) if !file.append.is_empty());
-    for place in merged.places.values().filter(|at| at.layers.len() > 1 || appended(&at.entry)) {
+    for place in merged.places.values().filter(|at| at.part.all().len() > 1 || appended(&at.entry)) {
         let path = &place.entry.node().path;
         let checked = match &place.entry {
             Place::File(file) => desired::whole_file(file, format_args!("storage.files[{path}]")).map(drop),
@@ -145,11 +146,11 @@ fn check_entries(merged: &layers::Merged) -> Result<(), (&[usize], Problem)> {
             }
             Place::Link(link) => desired::link(link, format_args!("storage.links[{path}]")).map(drop),
         };
-        checked.map_err(|problem| (place.layers.as_slice(), problem))?;
+        checked.map_err(|problem| (&place.part, problem))?;
     }
-    for unit in merged.units.values().filter(|unit| unit.layers.len() > 1) {
+    for unit in merged.units.values().filter(|unit| unit.part.all().len() > 1) {
         let checked = desired::unit(&unit.entry, format_args!("systemd.units[{}]", unit.entry.name));
-        checked.map_err(|problem| (unit.layers.as_slice(), problem))?;
+        checked.map_err(|problem| (&unit.part, problem))?;
     }
     Ok(())
 }

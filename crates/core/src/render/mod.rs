@@ -28,7 +28,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use merge::Merged;
-use origin::Origins;
+use origin::{Index, Origins};
 
 pub use desired::Desired;
 pub use error::{Fault, Problem, RenderError, TOO_LARGE, TOO_MANY};
@@ -47,12 +47,18 @@ pub struct Rendered {
     pub spec: MachineConfigSpec,
     /// Names of the MachineConfigs it was merged from, in merge order.
     pub sources: Vec<String>,
-    /// Which of the sources says what.
-    pub origins: Origins,
     /// The annotations that its object has in the cluster, whoever writes it: sources and origins.
     pub annotations: BTreeMap<String, String>,
     /// What was accepted but probably not meant.
     pub warnings: Vec<Warning>,
+    index: Index,
+}
+
+impl Rendered {
+    /// Which of the sources says what.
+    pub fn origins(&self) -> Origins {
+        self.index.named(&self.sources).unwrap_or_default()
+    }
 }
 
 /// Something in a MachineConfig that is accepted but probably not meant.
@@ -77,14 +83,14 @@ pub fn render<'a>(
     machine_configs: impl IntoIterator<Item = &'a MachineConfig>,
 ) -> Result<Rendered, RenderError> {
     let ordered = merge::order(machine_configs);
-    let Merged { mut spec, origins, warnings } = merge::merge(&ordered)?;
+    let Merged { mut spec, index, warnings } = merge::merge(&ordered)?;
     let text = canonical_spec(&mut spec)?;
     let hash: String = Sha256::digest(&text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
     let sources: Vec<String> = ordered.iter().map(|each| merge::name(each).to_owned()).collect();
-    let annotations = annotations(&sources, &origins)?;
+    let annotations = annotations(&sources, &index)?;
     let stored = limit::stored(&text) + limit::stored(&json_text(&annotations, "metadata.annotations")?);
-    limit::check(stored, &ordered, &origins)?;
-    Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, origins, annotations, warnings })
+    limit::check(stored, &ordered, &index)?;
+    Ok(Rendered { name: names::rendered(pool_name, &hash), spec, sources, annotations, warnings, index })
 }
 
 /// Whether a MachineConfig is a rendered configuration, which is never merged into another one.
@@ -92,12 +98,12 @@ pub fn is_rendered(machine_config: &MachineConfig) -> bool {
     merge::name(machine_config).starts_with(PREFIX)
 }
 
-fn annotations(sources: &[String], origins: &Origins) -> Result<BTreeMap<String, String>, RenderError> {
+fn annotations(sources: &[String], index: &Index) -> Result<BTreeMap<String, String>, RenderError> {
     let list = json_text(&sources, "metadata.annotations")?;
     let Some(room) = origin::MAX_TOGETHER.checked_sub(list.len()) else {
         return Err(RenderError::TooMany { number: sources.len(), bytes: list.len(), limit: origin::MAX_TOGETHER });
     };
-    let index = origin::encode(origins, sources, room.min(origin::MAX_INDEX))?;
+    let index = index.encode(room.min(origin::MAX_INDEX))?;
     Ok(BTreeMap::from([(names::SOURCES_ANNOTATION.to_owned(), list), (names::ORIGINS_ANNOTATION.to_owned(), index)]))
 }
 

@@ -5,15 +5,17 @@
 //! contents add up. Two rules are ours: a new source drops compression and verification of the old one, since they
 //! describe contents that are gone; and an owner is replaced as a whole, since only one of id and name may be given.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::collections::{BTreeSet, HashSet};
 
+use super::super::origin::Part;
 use super::types::{Account, Config, Directory, File, Link, Node, Resource, Storage, Unit, User};
 
-/// A configuration under way, and which layers contributed to each of its entries.
+/// A configuration under way, and who said what in each of its entries.
 ///
-/// Layers are numbered by the caller.
+/// Those who say it are numbered by the caller, in merge order.
 #[derive(Debug, Clone, Default)]
 pub struct Merged {
     /// Files, directories and links by [`key_of_path`]; what lies below a path follows it directly.
@@ -24,13 +26,13 @@ pub struct Merged {
     users: BTreeMap<String, United>,
 }
 
-/// An entry, and the layers that it comes from.
+/// An entry, and who says what in it.
 #[derive(Debug, Clone)]
 pub struct Layered<T> {
     /// The entry as merged so far.
     pub entry: T,
-    /// Numbers of the layers, in merge order.
-    pub layers: Vec<usize>,
+    /// Who has a part in it.
+    pub part: Part,
 }
 
 /// What can be at a path.
@@ -45,11 +47,12 @@ pub enum Place {
 }
 
 impl Merged {
-    /// Merges `child`, the layer of number `layer`, over what is here.
-    pub fn add(&mut self, layer: usize, child: Config) {
-        self.add_storage(layer, child.storage);
+    /// Merges `child`, which has this number, over what is here.
+    pub fn add(&mut self, number: usize, child: Config) {
+        self.add_storage(number, child.storage);
         for unit in child.systemd.units {
-            lay(&mut self.units, unit.name.clone(), layer, sort_drop_ins(unit), merge_unit);
+            let part = part_of_unit(number, &unit);
+            lay(&mut self.units, unit.name.clone(), part, sort_drop_ins(unit), merge_unit);
         }
         self.kernel_arguments.add(child.kernel_arguments.should_exist);
         for user in child.passwd.users {
@@ -57,50 +60,43 @@ impl Merged {
         }
     }
 
-    fn add_storage(&mut self, layer: usize, storage: Storage) {
+    fn add_storage(&mut self, number: usize, storage: Storage) {
         let directories = storage.directories.into_iter().map(Place::Directory);
         let files = storage.files.into_iter().map(Place::File);
         let links = storage.links.into_iter().map(Place::Link);
         for place in directories.chain(files).chain(links) {
-            lay(&mut self.places, key_of_path(&place.node().path), layer, place, merge_place);
+            let part = part_of_place(number, &place);
+            lay(&mut self.places, key_of_path(&place.node().path), part, place, merge_place);
         }
     }
 
-    /// The merged configuration, every list sorted by key, and which layers contributed to each of its entries.
-    pub fn into_config(self) -> (Config, Layers) {
-        let (mut config, mut layers) = (Config::default(), Layers::default());
+    /// The merged configuration, every list sorted by key, and who said what: of paths, and of units.
+    pub fn into_config(self) -> (Config, Parts, Parts) {
+        let mut config = Config::default();
         super::VERSION.clone_into(&mut config.ignition.version);
-        for (key, place) in self.places {
-            layers.0.push((key, place.layers));
-            match place.entry {
+        let mut paths = Vec::with_capacity(self.places.len());
+        for Layered { entry, part } in self.places.into_values() {
+            paths.push((entry.node().path.clone(), part));
+            match entry {
                 Place::File(file) => config.storage.files.push(file),
                 Place::Directory(directory) => config.storage.directories.push(directory),
                 Place::Link(link) => config.storage.links.push(link),
             }
         }
-        for (name, unit) in self.units {
-            layers.0.push((name, unit.layers));
-            config.systemd.units.push(unit.entry);
-        }
+        let units = self.units.into_iter().map(|(name, Layered { entry, part })| {
+            config.systemd.units.push(entry);
+            (name, part)
+        });
+        let units = units.collect();
         config.kernel_arguments.should_exist = self.kernel_arguments.entries;
         let user = |(name, keys): (String, United)| User { name, ssh_authorized_keys: keys.entries };
         config.passwd.users = self.users.into_iter().map(user).collect();
-        (config, layers)
+        (config, paths.into_iter().collect(), units)
     }
 }
 
-/// Numbers of the layers that contributed to the entries of a merged configuration, by the keys of the entries.
-#[derive(Debug, Default)]
-pub struct Layers(Vec<(String, Vec<usize>)>);
-
-impl Layers {
-    /// The layers that contributed to entries, which are named by their path or, for units, by their name.
-    pub fn of(&self, names: [&str; 2]) -> Vec<usize> {
-        let keys = names.map(key_of_path);
-        let layers = self.0.iter().filter(|(key, _)| keys.contains(key)).flat_map(|(_, layers)| layers);
-        layers.copied().collect::<BTreeSet<usize>>().into_iter().collect()
-    }
-}
+/// Who has a part in entries, by their path or name.
+type Parts = BTreeMap<String, Part>;
 
 impl Place {
     /// Path and owner.
@@ -124,23 +120,48 @@ pub fn compare_paths(a: &str, b: &str) -> Ordering {
     a.bytes().map(key).cmp(b.bytes().map(key))
 }
 
+fn part_of_place(number: usize, place: &Place) -> Part {
+    let node = place.node();
+    let owner = [("user", node.user != Account::default()), ("group", node.group != Account::default())];
+    match place {
+        Place::File(file) => {
+            let (contents, append) = (file.contents.source.is_some(), !file.append.is_empty());
+            let own = [("contents", contents), ("mode", file.mode.is_some()), ("append", append)];
+            Part::of(number, owner.into_iter().chain(own))
+        }
+        Place::Directory(directory) => Part::of(number, owner.into_iter().chain([("mode", directory.mode.is_some())])),
+        Place::Link(link) => Part::of(number, owner.into_iter().chain([("target", link.target.is_some())])),
+    }
+}
+
+fn part_of_unit(number: usize, unit: &Unit) -> Part {
+    let own =
+        [("contents", unit.contents.is_some()), ("enabled", unit.enabled.is_some()), ("mask", unit.mask.is_some())];
+    let own = own.into_iter().map(|(field, is_said)| (Cow::Borrowed(field), is_said));
+    let dropins = unit.dropins.iter().map(|dropin| (Cow::Owned(dropin.name.clone()), dropin.contents.is_some()));
+    Part::of(number, own.chain(dropins))
+}
+
 /// Merges `child` into the map. `merge` answers with the child if it replaces the parent.
 fn lay<K: Ord, T>(
     map: &mut BTreeMap<K, Layered<T>>,
     key: K,
-    layer: usize,
+    part: Part,
     child: T,
     merge: impl FnOnce(&mut T, T) -> Option<T>,
 ) {
     match map.entry(key) {
         Entry::Vacant(place) => {
-            place.insert(Layered { entry: child, layers: vec![layer] });
+            place.insert(Layered { entry: child, part });
         }
-        Entry::Occupied(place) => {
-            let parent = place.into_mut();
+        Entry::Occupied(mut place) => {
+            let parent = place.get_mut();
             match merge(&mut parent.entry, child) {
-                None => parent.layers.push(layer),
-                Some(child) => *parent = Layered { entry: child, layers: vec![layer] },
+                None => parent.part.add(part),
+                Some(child) => {
+                    parent.entry = child;
+                    parent.part.replace(part);
+                }
             }
         }
     }

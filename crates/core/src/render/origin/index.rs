@@ -1,12 +1,12 @@
-//! Origins as the annotation of a rendered MachineConfig: an index of path, unit, argument and extension to the
-//! MachineConfigs that say so, which are numbers of entries in the list of sources beside it.
+//! Origins with numbers for names: an index of path, unit, argument and extension to the MachineConfigs that say so, which
+//! are positions in the list of sources. Written as JSON, it is an annotation of a rendered MachineConfig, as the list is.
 //!
 //! Source of the limit: all annotations of an object may have 256 KiB together (`TotalAnnotationSizeLimitB`).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Origin, Origins};
 use crate::render::{RenderError, json_text};
@@ -26,26 +26,33 @@ const PART: &str = "part";
 /// Whose thing of another kind was at the path before.
 const REPLACED: &str = "replaced";
 
-/// Fields of a thing, each with the numbers of the MachineConfigs that say it, in merge order.
-type Entry<'a> = BTreeMap<Cow<'a, str>, Vec<usize>>;
+/// Positions in the list of sources, in merge order.
+pub type Numbers = Vec<usize>;
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// [`Origins`], with numbers for the names of MachineConfigs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Index<'a> {
+pub struct Index {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[serde(borrow)]
-    extensions: Entry<'a>,
+    pub extensions: BTreeMap<String, Numbers>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[serde(borrow)]
-    kernel_arguments: Vec<(Cow<'a, str>, usize)>,
+    pub kernel_arguments: Vec<(String, usize)>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[serde(borrow)]
-    paths: BTreeMap<Cow<'a, str>, Entry<'a>>,
+    pub paths: BTreeMap<String, Part>,
     #[serde(skip_serializing_if = "is_false")]
-    truncated: bool,
+    pub truncated: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[serde(borrow)]
-    units: BTreeMap<Cow<'a, str>, Entry<'a>>,
+    pub units: BTreeMap<String, Part>,
+}
+
+/// [`Origin`], with numbers for the names of MachineConfigs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BTreeMap<String, Numbers>")]
+pub struct Part {
+    /// Who says a field, by its name, sorted.
+    fields: Vec<(Cow<'static, str>, Numbers)>,
+    all: Numbers,
+    replaced: Numbers,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -53,59 +60,126 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The index as JSON, at most `room` bytes. `sources` are the MachineConfigs in merge order.
-///
-/// Extensions, kernel arguments, units and paths are written in this order, each sorted; with the first one that there is
-/// no room for, the index ends, and says so.
-pub(in crate::render) fn encode(origins: &Origins, sources: &[String], room: usize) -> Result<String, RenderError> {
-    let numbers: HashMap<&str, usize> = sources.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    let of = |names: &[String]| names.iter().filter_map(|name| numbers.get(name.as_str()).copied()).collect();
-    fn things<'a>(
-        things: &'a BTreeMap<String, Origin>,
-        of: impl Fn(&[String]) -> Vec<usize>,
-    ) -> BTreeMap<Cow<'a, str>, Entry<'a>> {
-        things.iter().map(|(name, origin)| (name.into(), entry(origin, &of))).collect()
+impl Part {
+    /// That of one MachineConfig, which says some of these fields.
+    pub fn of<F: Into<Cow<'static, str>>>(number: usize, fields: impl IntoIterator<Item = (F, bool)>) -> Self {
+        let said = fields.into_iter().filter(|(_, is_said)| *is_said);
+        let mut fields: Vec<_> = said.map(|(field, _)| (field.into(), vec![number])).collect();
+        fields.sort_unstable();
+        Self { fields, all: vec![number], replaced: Vec::new() }
     }
-    let arguments = origins.kernel_arguments.iter();
-    let mut index = Index {
-        extensions: origins.extensions.iter().map(|(name, names)| (name.into(), of(names))).collect(),
-        kernel_arguments: arguments
-            .filter_map(|(text, name)| Some((text.into(), *numbers.get(name.as_str())?)))
-            .collect(),
-        paths: things(&origins.places, of),
-        truncated: origins.truncated,
-        units: things(&origins.units, of),
-    };
-    let text = json_text(&index, FIELD)?;
-    if text.len() <= room {
-        return Ok(text);
+
+    /// Adds what a later MachineConfig says.
+    pub fn add(&mut self, later: Self) {
+        for (field, numbers) in later.fields {
+            match self.fields.binary_search_by(|(known, _)| known.cmp(&field)) {
+                Ok(at) => self.fields[at].1.extend(numbers),
+                Err(at) => self.fields.insert(at, (field, numbers)),
+            }
+        }
+        self.all.extend(later.all);
     }
-    index.shorten(room);
-    json_text(&index, FIELD)
+
+    /// What is left when a thing of another kind, of a later MachineConfig, takes the place of this one.
+    pub fn replace(&mut self, later: Self) {
+        let before = std::mem::replace(self, later);
+        self.replaced = before.replaced.into_iter().chain(before.all).collect();
+    }
+
+    /// All who have a part in it.
+    pub fn all(&self) -> &[usize] {
+        &self.all
+    }
+
+    /// The MachineConfig whose word on a field counts.
+    pub fn last(&self, field: &str) -> Option<usize> {
+        self.fields.iter().find(|(known, _)| known == field)?.1.last().copied()
+    }
+
+    fn named(&self, sources: &[String]) -> Option<Origin> {
+        let fields = self.fields.iter().map(|(field, numbers)| Some((field.to_string(), named(numbers, sources)?)));
+        Some(Origin {
+            fields: fields.collect::<Option<_>>()?,
+            machine_configs: named(&self.all, sources)?,
+            replaced: named(&self.replaced, sources)?,
+        })
+    }
+
+    fn all_are_told_by_fields(&self) -> bool {
+        // Most things are said by one MachineConfig in all their fields.
+        let all_say_all = !self.fields.is_empty() && self.fields.iter().all(|(_, numbers)| *numbers == self.all);
+        all_say_all || self.all == union(self.fields.iter().map(|(_, numbers)| numbers))
+    }
 }
 
-fn entry(origin: &Origin, of: impl Fn(&[String]) -> Vec<usize>) -> Entry<'_> {
-    let mut entry: Entry<'_> = origin.fields.iter().map(|(field, names)| (field.into(), of(names))).collect();
-    let part = of(&origin.machine_configs);
-    // Most things are said by one MachineConfig in all their fields.
-    let is_plain = !entry.is_empty() && part.is_sorted_by(|a, b| a < b);
-    let all_say_it = is_plain && entry.values().all(|numbers| *numbers == part);
-    if !all_say_it && part != union(&entry) {
-        entry.insert(PART.into(), part);
-    }
-    if !origin.replaced.is_empty() {
-        entry.insert(REPLACED.into(), of(&origin.replaced));
-    }
-    entry
+/// Everybody in the lists, each once.
+fn union<'a>(lists: impl Iterator<Item = &'a Numbers>) -> Numbers {
+    lists.flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
 }
 
-fn union(entry: &Entry<'_>) -> Vec<usize> {
-    entry.values().flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
+fn named(numbers: &[usize], sources: &[String]) -> Option<Vec<String>> {
+    numbers.iter().map(|at| sources.get(*at).cloned()).collect()
 }
 
-impl Index<'_> {
+/// The fields and, under names that no field has, what they do not tell.
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let part = (!self.all_are_told_by_fields()).then_some((PART, &self.all));
+        let replaced = (!self.replaced.is_empty()).then_some((REPLACED, &self.replaced));
+        let fields = self.fields.iter().map(|(field, numbers)| (field.as_ref(), numbers));
+        let mut entries: Vec<(&str, &Numbers)> = fields.chain(part).chain(replaced).collect();
+        entries.sort_unstable();
+        serializer.collect_map(entries)
+    }
+}
+
+impl From<BTreeMap<String, Numbers>> for Part {
+    fn from(mut entries: BTreeMap<String, Numbers>) -> Self {
+        let replaced = entries.remove(REPLACED).unwrap_or_default();
+        let all = entries.remove(PART).unwrap_or_else(|| union(entries.values()));
+        let fields = entries.into_iter().map(|(field, numbers)| (field.into(), numbers)).collect();
+        Self { fields, all, replaced }
+    }
+}
+
+impl Index {
+    /// The same with names; none if one of the numbers is not in the list.
+    pub fn named(&self, sources: &[String]) -> Option<Origins> {
+        let parts = |parts: &BTreeMap<String, Part>| -> Option<BTreeMap<String, Origin>> {
+            parts.iter().map(|(name, part)| Some((name.clone(), part.named(sources)?))).collect()
+        };
+        let arguments = self.kernel_arguments.iter();
+        let extensions = self.extensions.iter();
+        Some(Origins {
+            places: parts(&self.paths)?,
+            units: parts(&self.units)?,
+            kernel_arguments: arguments
+                .map(|(text, at)| Some((text.clone(), sources.get(*at)?.clone())))
+                .collect::<Option<_>>()?,
+            extensions: extensions
+                .map(|(name, all)| Some((name.clone(), named(all, sources)?)))
+                .collect::<Option<_>>()?,
+            truncated: self.truncated,
+        })
+    }
+
+    /// Everybody who has a part in things, which are named by their path or, for units, by their name.
+    pub fn parts_in(&self, names: [&str; 2]) -> Numbers {
+        let parts = names.iter().filter_map(|name| self.paths.get(*name).or_else(|| self.units.get(*name)));
+        union(parts.map(|part| &part.all))
+    }
+
+    /// As JSON, at most `room` bytes.
+    ///
+    /// Extensions, kernel arguments, units and paths are written in this order, each sorted; with the first one that there
+    /// is no room for, the index ends, and says so.
+    pub fn encode(&self, room: usize) -> Result<String, RenderError> {
+        let text = json_text(self, FIELD)?;
+        if text.len() <= room { Ok(text) } else { json_text(&self.clone().shortened(room), FIELD) }
+    }
+
     /// Leaves out everything from the first thing on that there is no room for.
-    fn shorten(&mut self, room: usize) {
+    fn shortened(mut self, room: usize) -> Self {
         self.truncated = true;
         let mut left = room.saturating_sub(FRAME);
         let mut fits = |bytes: usize| {
@@ -114,8 +188,9 @@ impl Index<'_> {
         };
         self.extensions.retain(|name, numbers| fits(length(&(name, numbers))));
         self.kernel_arguments.retain(|argument| fits(length(argument)));
-        self.units.retain(|name, entry| fits(length(&(name, entry))));
-        self.paths.retain(|path, entry| fits(length(&(path, entry))));
+        self.units.retain(|name, part| fits(length(&(name, part))));
+        self.paths.retain(|path, part| fits(length(&(path, part))));
+        self
     }
 }
 
@@ -126,32 +201,7 @@ fn length(thing: &impl Serialize) -> usize {
 
 /// Reads an index. None if the text is none, or not one of these sources.
 pub fn decode(text: &str, sources: &[String]) -> Option<Origins> {
-    let index: Index<'_> = serde_json::from_str(text).ok()?;
-    let names =
-        |numbers: Vec<usize>| numbers.into_iter().map(|at| sources.get(at).cloned()).collect::<Option<Vec<String>>>();
-    let origin = |mut entry: Entry<'_>| -> Option<Origin> {
-        let replaced = names(entry.remove(REPLACED).unwrap_or_default())?;
-        let part = entry.remove(PART).unwrap_or_else(|| union(&entry));
-        let fields = entry.into_iter().map(|(field, numbers)| Some((field.into_owned(), names(numbers)?)));
-        Some(Origin { fields: fields.collect::<Option<_>>()?, machine_configs: names(part)?, replaced })
-    };
-    let things = |things: BTreeMap<Cow<'_, str>, Entry<'_>>| -> Option<BTreeMap<String, Origin>> {
-        things.into_iter().map(|(name, entry)| Some((name.into_owned(), origin(entry)?))).collect()
-    };
-    let arguments = index.kernel_arguments.into_iter();
-    Some(Origins {
-        places: things(index.paths)?,
-        units: things(index.units)?,
-        kernel_arguments: arguments
-            .map(|(text, at)| Some((text.into_owned(), sources.get(at)?.clone())))
-            .collect::<Option<_>>()?,
-        extensions: index
-            .extensions
-            .into_iter()
-            .map(|(name, all)| Some((name.into_owned(), names(all)?)))
-            .collect::<Option<_>>()?,
-        truncated: index.truncated,
-    })
+    serde_json::from_str::<Index>(text).ok()?.named(sources)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::render::{Rendered, desired, render};
+use crate::render::{desired, render};
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::names;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn ignition(name: &str, role: &str, mut config: Value) -> MachineConfig {
 }
 
 fn of(machine_configs: &[MachineConfig]) -> Origins {
-    render("worker", machine_configs).unwrap().origins
+    render("worker", machine_configs).unwrap().origins()
 }
 
 #[test]
@@ -78,9 +78,10 @@ fn kernel_arguments_are_those_of_the_node_in_its_order() {
             "config": {"ignition": {"version": "3.4.0"}, "kernelArguments": {"shouldExist": ["late", "later"]}}}),
         ),
     ];
-    let Rendered { origins, spec, .. } = render("worker", &all).unwrap();
+    let rendered = render("worker", &all).unwrap();
+    let origins = rendered.origins();
     let arguments: Vec<&str> = origins.kernel_arguments.iter().map(|(argument, _)| argument.as_str()).collect();
-    assert_eq!(arguments, desired::of(&spec).unwrap().kernel_arguments);
+    assert_eq!(arguments, desired::of(&rendered.spec).unwrap().kernel_arguments);
     let names: Vec<&str> = origins.kernel_arguments.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["50-a", "50-a", "60-b", "50-a", "60-b"]);
     assert_eq!(origins.extensions["usbguard"], ["50-a", "60-b"]);

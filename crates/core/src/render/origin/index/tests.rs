@@ -35,7 +35,7 @@ fn the_annotation_is_short_sorted_and_readable() {
             r#""paths":{"/etc/empty":{"replaced":[0],"target":[1]},"/etc/motd":{"contents":[0,1]}}}"#
         )
     );
-    assert_eq!(decode(&rendered.annotations[ORIGINS_ANNOTATION], &rendered.sources), Some(rendered.origins));
+    assert_eq!(decode(&rendered.annotations[ORIGINS_ANNOTATION], &rendered.sources), Some(rendered.origins()));
 }
 
 #[test]
@@ -54,13 +54,13 @@ fn what_there_is_no_room_for_is_left_out_from_the_end() -> Result<(), RenderErro
     let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": files},
         "systemd": {"units": [{"name": "a.service", "enabled": true}]}});
     let rendered = render("worker", &[machine_config("50-a", &json!({"config": config}))])?;
-    let text = &rendered.annotations[ORIGINS_ANNOTATION];
+    let (text, all) = (&rendered.annotations[ORIGINS_ANNOTATION], rendered.origins());
     assert!(text.len() <= MAX_INDEX && text.len() > MAX_INDEX - 4000 && text.contains(r#","truncated":true,"#));
     let origins = decode(text, &rendered.sources).unwrap();
-    assert!(origins.truncated && !rendered.origins.truncated);
-    assert_eq!(origins.units, rendered.origins.units);
+    assert!(origins.truncated && !all.truncated);
+    assert_eq!(origins.units, all.units);
     let kept = origins.places.len();
-    assert!(origins.places.iter().eq(rendered.origins.places.iter().take(kept)), "{kept} paths from the first one on");
+    assert!(origins.places.iter().eq(all.places.iter().take(kept)), "{kept} paths from the first one on");
     Ok(())
 }
 
@@ -94,42 +94,41 @@ fn what_is_no_index_says_nothing(#[case] text: &str) {
     assert_eq!(decode(text, &sources(2)), None);
 }
 
+fn any_numbers() -> impl Strategy<Value = Numbers> {
+    prop::collection::btree_set(0usize..6, 1..4).prop_map(Vec::from_iter)
+}
+
 prop_compose! {
-    fn any_names()(numbers in prop::collection::btree_set(0usize..6, 1..4)) -> Vec<String> {
-        let all = sources(6);
-        numbers.into_iter().map(|at| all[at].clone()).collect()
+    fn any_part()(
+        fields in prop::collection::btree_map("contents|mode|append|10-[a-c]\\.conf", any_numbers(), 0..4),
+        more in prop::option::of(any_numbers()),
+        replaced in prop::option::of(any_numbers()),
+    ) -> Part {
+        let all = union(fields.values().chain(&more));
+        let fields = fields.into_iter().map(|(field, numbers)| (field.into(), numbers)).collect();
+        Part { fields, all, replaced: replaced.unwrap_or_default() }
     }
 }
 
 prop_compose! {
-    fn any_origin()(
-        fields in prop::collection::btree_map("contents|mode|append|10-[a-c]\\.conf", any_names(), 0..4),
-        more in prop::option::of(any_names()),
-        replaced in prop::option::of(any_names()),
-    ) -> Origin {
-        let part = fields.values().flatten().chain(more.iter().flatten());
-        let machine_configs = part.collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        Origin { fields, machine_configs, replaced: replaced.unwrap_or_default() }
-    }
-}
-
-prop_compose! {
-    fn any_origins()(
-        places in prop::collection::btree_map("/etc/[a-e\"]", any_origin(), 0..5),
-        units in prop::collection::btree_map("[a-e]\\.service", any_origin(), 0..5),
-        kernel_arguments in prop::collection::vec((any::<String>(), "0[0-5]-source"), 0..4),
-        extensions in prop::collection::btree_map("[a-c]", any_names(), 0..3),
+    fn any_index()(
+        paths in prop::collection::btree_map("/etc/[a-e\"]", any_part(), 0..5),
+        units in prop::collection::btree_map("[a-e]\\.service", any_part(), 0..5),
+        kernel_arguments in prop::collection::vec((any::<String>(), 0usize..6), 0..4),
+        extensions in prop::collection::btree_map("[a-c]", any_numbers(), 0..3),
         truncated in any::<bool>(),
-    ) -> Origins {
-        Origins { places, units, kernel_arguments, extensions, truncated }
+    ) -> Index {
+        Index { extensions, kernel_arguments, paths, truncated, units }
     }
 }
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(origins in any_origins()) {
-        let text = encode(&origins, &sources(6), MAX_INDEX).unwrap();
-        prop_assert_eq!(decode(&text, &sources(6)), Some(origins));
+    fn what_is_encoded_is_decoded(index in any_index()) {
+        let text = index.encode(MAX_INDEX).unwrap();
+        let origins = index.named(&sources(6));
+        prop_assert!(origins.is_some());
+        prop_assert_eq!(decode(&text, &sources(6)), origins);
     }
 
     #[test]
