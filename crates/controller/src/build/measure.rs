@@ -30,8 +30,7 @@ pub fn take(ctx: &Context, materials: &Materials, measure: Measure) {
     let Some(base) = measure.base else { return };
     for (architecture, image) in measure.images {
         let (metrics, pool, base) = (ctx.metrics.clone(), measure.pool.clone(), base.clone());
-        let (authorities, credentials) =
-            (materials.authorities(), [materials.to_pull(), materials.to_push()]);
+        let (authorities, credentials) = (materials.authorities(), [materials.to_pull(), materials.to_push()]);
         tokio::spawn(async move {
             match layers(authorities.as_deref(), &credentials, &base, &image, &architecture).await {
                 Ok((all, own)) => metrics.sizes(&pool, &all, &own),

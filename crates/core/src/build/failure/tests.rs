@@ -64,7 +64,7 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     "FROM 127.0.0.1:5957/os/base:1 AS tool\nFROM configs AS final\nCOPY --from=tool /x /x\n",
     125,
     Cause::CertificateNotTrusted,
-    "certificate signed by unknown authority; put the registry's authority into the ConfigMap"
+    "certificate signed by unknown authority; put its authority into the ConfigMap of registry authorities"
 )]
 fn a_build_failure_says_line_instruction_and_way_out(
     #[case] recorded: &str,
