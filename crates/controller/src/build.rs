@@ -18,20 +18,22 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use onlay_api::{
-    BuildPolicy, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig, names,
+    BuildPolicy, LayeringPolicy, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig,
+    names,
 };
 use onlay_core::build::base::watch::{Answer, Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
-use onlay_core::build::machine::{self, Base, Build, Decision, Join, Observed};
+use onlay_core::build::machine::{self, Action, Base, Build, Decision, Join, Observed};
 use onlay_core::build::{Settings, pull_secret};
 
 use self::lookup::Lookups;
 use self::materials::Materials;
 use self::objects::Objects;
 use crate::context::{Config, Context};
+use crate::report::chain;
 use crate::wake::{earliest, repeat};
 
 pub use self::write::Error;
@@ -77,8 +79,27 @@ async fn reconcile(
     config: &MachineOSConfig,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Error> {
-    let decision = decide(ctx, objects, lookups, settings, config, now).await;
+    let mut decision = decide(ctx, objects, lookups, settings, config, now).await;
+    let makes_jobs = decision.actions.iter().any(|action| matches!(action, Action::CreateJob(_)));
+    if makes_jobs && is_renewed(ctx, &config.spec.machine_config_pool.name).await {
+        decision = decide(ctx, objects, lookups, settings, config, now).await;
+    }
     write::apply(ctx, objects, config, decision, now).await
+}
+
+/// Asks for a pool's policy, and says whether it is another one than was known: one that a person has applied before the
+/// MachineOSConfig may be told here after it, and a Job is made once.
+async fn is_renewed(ctx: &Context, pool: &str) -> bool {
+    let asked = Api::<LayeringPolicy>::all(ctx.client.clone()).get_opt(pool).await;
+    let asked =
+        asked.inspect_err(|error| tracing::warn!(pool, error = chain(error), "failed to ask for a LayeringPolicy"));
+    let Some(policy) = asked.ok().flatten() else { return false };
+    let known = ctx.layering_policies.get(pool);
+    let is_new = known.is_none_or(|known| known.resource_version() != policy.resource_version());
+    if is_new {
+        ctx.layering_policies.put(policy);
+    }
+    is_new
 }
 
 /// Observes, and decides what follows.

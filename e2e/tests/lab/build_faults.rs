@@ -197,7 +197,7 @@ async fn a_registry_that_is_away_at_the_push_is_tried_again_until_it_is_back() {
 async fn a_build_that_needs_more_memory_than_its_policy_gives_says_so() {
     let cluster = cluster().await;
     cluster.apply(policy(&json!({"retries": 0, "resources": {"limits": {"memory": "192Mi"}}}))).await;
-    cluster.apply(layered(POOL, "FROM configs AS final\nRUN perl -e 'my @many = (1) x 1e9'\n")).await;
+    cluster.apply(layered(POOL, "FROM configs AS final\nRUN perl -e 'my @many = (1) x 2e7'\n")).await;
     let degraded = cluster
         .pool_is(POOL, "ImageBuildDegraded", BUILD, |pool| pool_condition(pool, "ImageBuildDegraded") == "True")
         .await;
