@@ -14,7 +14,6 @@ mod disruption;
 mod evidence;
 mod faults;
 mod inputs;
-mod lab;
 mod packages;
 mod page;
 mod pause;
