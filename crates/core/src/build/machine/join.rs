@@ -60,7 +60,7 @@ pub(super) fn pushed(
                 format!("the images for {names} are pushed; the index that joins them is tried again: {why}")
             }
         },
-        None => format!("the images for {names} are pushed; the index that joins them is"),
+        None => format!("the images for {names} are pushed; the index that joins them follows"),
     };
     if build.joined.as_ref().is_none_or(|answer| answer.at + PAUSE <= now) {
         decision.join = Join::of(build);
