@@ -202,6 +202,11 @@ impl Lab {
         registry::stop(&self.layout).await
     }
 
+    /// Makes the registry stand still, as long as the answer lives: connections are taken, and nothing is answered.
+    pub fn freeze_registry(&self) -> Result<process::Frozen, ProcessError> {
+        process::freeze(&self.layout, registry::DAEMON)
+    }
+
     /// The nodes that are to run: the installed ones, `cp-0`, and the first `workers` workers.
     fn names(&self, workers: u8) -> Vec<String> {
         let wanted = (0..workers).map(|number| format!("worker-{number}"));

@@ -57,6 +57,12 @@ pub enum ProcessError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// It does not run.
+    #[error("failed to signal {name}: it does not run")]
+    Absent {
+        /// Name in the lab.
+        name: String,
+    },
     /// It could not be signalled.
     #[error("failed to signal {name}, process {pid}")]
     Signal {
@@ -192,6 +198,29 @@ pub async fn stop(layout: &Layout, name: &str) -> Result<(), ProcessError> {
 /// Ends the daemon `name` by SIGKILL, as a crash would.
 pub async fn kill(layout: &Layout, name: &str) -> Result<(), ProcessError> {
     end(layout, name, &[(Signal::KILL, GRACE)]).await
+}
+
+/// A daemon that stands still: it neither answers nor ends. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Frozen {
+    name: String,
+    identity: Identity,
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Err(error) = send(&self.name, self.identity, Signal::CONT) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// Makes the daemon `name` stand still where it is, as long as the answer lives.
+pub fn freeze(layout: &Layout, name: &str) -> Result<Frozen, ProcessError> {
+    let alive = recorded(layout, name).filter(|identity| is_alive(*identity));
+    let identity = alive.ok_or_else(|| ProcessError::Absent { name: name.to_owned() })?;
+    send(name, identity, Signal::STOP)?;
+    Ok(Frozen { name: name.to_owned(), identity })
 }
 
 async fn end(layout: &Layout, name: &str, ways: &[(Signal, Duration)]) -> Result<(), ProcessError> {

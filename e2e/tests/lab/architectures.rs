@@ -76,10 +76,6 @@ async fn a_pool_of_two_architectures_gets_an_image_for_each_and_one_index_of_bot
     // A node that nobody runs is out of service.
     of_two["spec"]["maxUnavailable"] = 2.into();
     cluster.apply(of_two).await;
-    // Nor does it report: what counts is its architecture.
-    let silent = ["not-ready", "unreachable"]
-        .map(|word| json!({"key": format!("node.kubernetes.io/{word}"), "operator": "Exists"}));
-    cluster.apply(builds::policy(&json!({"cache": {"sizeLimit": "4Gi"}, "tolerations": silent}))).await;
     add_node(&cluster).await;
     cluster.label(WORKERS[0], &format!("node-role.kubernetes.io/{POOL}=")).await;
     cluster.apply(machine_config("60-test-base", POOL, json!({"osImageURL": FOR_TWO}))).await;

@@ -54,6 +54,14 @@ impl Cluster {
         cluster
     }
 
+    /// The lab alone. It is the next test's no more: that one brings it up by itself, and installs onlay.
+    pub fn give_away(self) -> Arc<Lab> {
+        let lab = Arc::clone(&self.lab);
+        drop(self);
+        LAB.lock().unwrap().take();
+        lab
+    }
+
     async fn up() -> Self {
         let progress = Progress::stderr();
         let lab = Lab::up(&progress).await.unwrap();

@@ -14,6 +14,7 @@ mod disruption;
 mod evidence;
 mod faults;
 mod inputs;
+mod lab;
 mod packages;
 mod page;
 mod pause;

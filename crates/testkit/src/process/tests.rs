@@ -95,3 +95,21 @@ async fn a_program_that_does_not_exist_ends_and_says_so_in_the_log() {
     wait::until("the ghost to end", Duration::from_secs(5), seen).await.unwrap();
     assert!(std::fs::read_to_string(layout.log("ghost")).unwrap().contains("/nowhere/ghost"));
 }
+
+#[tokio::test]
+async fn a_frozen_daemon_stands_still_until_it_is_let_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = layout(&directory);
+    assert!(matches!(freeze(&layout, "daemon"), Err(ProcessError::Absent { .. })));
+    let pid = spawn(&layout, "daemon", shell("exec sleep 1000")).await.unwrap();
+    let state = async |wanted: bool| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let (state, _) = parse_stat(&stat).unwrap();
+        if (state == 'T') == wanted { Ok(Some(())) } else { Err(state) }
+    };
+    let frozen = freeze(&layout, "daemon").unwrap();
+    wait::until("the daemon to stand still", Duration::from_secs(5), async || state(true).await).await.unwrap();
+    drop(frozen);
+    wait::until("the daemon to go on", Duration::from_secs(5), async || state(false).await).await.unwrap();
+    stop(&layout, "daemon").await.unwrap();
+}
