@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const POOL: &str = "test";
 /// A unit that the base image has enabled.
-const SHIPPED: &str = "e2scrub_all.timer";
+const SHIPPED: &str = "systemd-pstore.service";
 /// How old a step of a build may be when its condition tells it.
 const PROMPTLY: SignedDuration = SignedDuration::from_secs(2);
 
@@ -144,7 +144,7 @@ fn things() -> Value {
         {"name": "onlay-test.service", "enabled": true, "contents": unit},
         {"name": "onlay-off.service", "enabled": false, "contents": unit},
         {"name": SHIPPED, "enabled": false},
-        {"name": "e2scrub_reap.service", "mask": true},
+        {"name": "fstrim.service", "mask": true},
         {"name": "containerd.service", "dropins": [{"name": "50-test.conf", "contents": dropin}]},
     ]});
     spec["kernelArguments"] = json!(["onlay.test=1 onlay.quoted=\"a b\""]);
@@ -166,7 +166,7 @@ async fn has_the_things(cluster: &Cluster, node: &str) {
         "inactive\ndisabled"
     );
     assert_eq!(cluster.on_node(node, &format!("systemctl is-enabled {SHIPPED}; true")).await, "disabled");
-    assert_eq!(cluster.on_node(node, "systemctl is-enabled e2scrub_reap.service; true").await, "masked");
+    assert_eq!(cluster.on_node(node, "systemctl is-enabled fstrim.service; true").await, "masked");
     assert!(cluster.on_node(node, "systemctl show -p Environment containerd").await.contains("ONLAY=1"));
     assert!(cluster.on_node(node, "cat /proc/cmdline").await.contains("onlay.test=1 onlay.quoted=\"a b\""));
 }
@@ -193,7 +193,7 @@ async fn what_leaves_the_configuration_is_gone_from_the_node() {
                 containerd.service.d/50-test.conf multi-user.target.wants/onlay-test.service 2>/dev/null; true";
     assert_eq!(cluster.on_node(node, left).await, "");
     assert_eq!(cluster.on_node(node, &is_enabled).await, "enabled", "the base image's own unit is as it was");
-    assert_ne!(cluster.on_node(node, "systemctl is-enabled e2scrub_reap.service; true").await, "masked");
+    assert_ne!(cluster.on_node(node, "systemctl is-enabled fstrim.service; true").await, "masked");
     assert!(!cluster.on_node(node, "cat /proc/cmdline").await.contains("onlay.test"));
     let reboots = timeline.moments().iter().filter(|moment| moment.milestone == Milestone::Rebooted).count();
     assert_eq!(reboots, 1);

@@ -1,6 +1,7 @@
 //! The story of docs/user/autofs.md: a package, its files and its unit reach every node of a pool.
 
-use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, updated};
+use crate::builds::node;
+use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, digest_of, updated};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
@@ -13,7 +14,7 @@ const POOL: &str = "worker-automount";
 #[tokio::test]
 async fn a_pool_gets_the_image_that_it_built() {
     let cluster = Cluster::fresh().await;
-    workload(&cluster).await;
+    let before = workload(&cluster).await;
     cluster.kubectl(&["apply", "-k", "../lab/examples/autofs"]).await;
     columns_before_any_node(&cluster).await;
     let build = cluster.build_is(POOL, "Succeeded", BUILD).await;
@@ -31,6 +32,9 @@ async fn a_pool_gets_the_image_that_it_built() {
             "node-role.kubernetes.io/worker-automount=",
         ])
         .await;
+    let first = is_left_by_its_pods(&cluster, &timeline, &WORKERS).await;
+    let second = WORKERS.into_iter().find(|node| *node != first).unwrap();
+    is_left_by_its_pods(&cluster, &timeline, &[second]).await;
     cluster.pool_is(POOL, "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
     wait::until("both nodes to take pods", SOON, async || {
         Ok::<_, String>((cluster.schedulable(WORKERS[0]).await && cluster.schedulable(WORKERS[1]).await).then_some(()))
@@ -48,36 +52,87 @@ async fn a_pool_gets_the_image_that_it_built() {
         the_node_runs_the_image(&cluster, node, &image).await;
     }
     columns_after(&cluster).await;
-    workload_runs(&cluster).await;
+    let after = workload_runs(&cluster).await;
+    let stayed: Vec<_> = after.iter().filter(|pod| before.iter().any(|old| old.uid() == pod.uid())).collect();
+    assert!(stayed.is_empty(), "every pod was evicted from its node: {stayed:?}");
 }
 
-/// A Deployment whose pods must move when their node is drained.
-async fn workload(cluster: &Cluster) {
+/// A Deployment whose pods must move when their node is drained; some run on each worker.
+async fn workload(cluster: &Cluster) -> Vec<Pod> {
     let container = json!({"name": "pause", "image": "10.223.0.1:5000/lab/pause:1", "imagePullPolicy": "IfNotPresent"});
+    let labels = json!({"app": "shop"});
+    let spread = json!({
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor", "labelSelector": {"matchLabels": labels},
+    });
+    let pod =
+        json!({"containers": [container], "terminationGracePeriodSeconds": 1, "topologySpreadConstraints": [spread]});
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": "default"},
         "spec": {
-            "replicas": 4, "selector": {"matchLabels": {"app": "shop"}},
-            "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}},
+            "replicas": 4, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     });
     cluster.apply(object).await;
-    workload_runs(cluster).await;
+    let pods = workload_runs(cluster).await;
+    for worker in WORKERS {
+        assert!(pods.iter().any(|pod| node(pod) == worker), "none on {worker}: {pods:?}");
+    }
+    pods
 }
 
-/// All pods of the workload are Ready, and no pod of it is older than its node's last drain.
-async fn workload_runs(cluster: &Cluster) {
+/// The pods of the workload, when all of them are Ready.
+async fn workload_runs(cluster: &Cluster) -> Vec<Pod> {
     cluster.kubectl(&["rollout", "status", "deployment/shop", "--timeout=90s"]).await;
-    let pods = Api::<Pod>::namespaced(cluster.client.clone(), "default").list(&ListParams::default()).await.unwrap();
-    let running: Vec<_> =
-        pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::name_any).collect();
-    assert_eq!(running.len(), 4, "{running:?}");
+    let mut pods = pods_of_the_workload(cluster).await;
+    pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+    assert_eq!(pods.len(), 4, "{pods:?}");
+    pods
+}
+
+async fn pods_of_the_workload(cluster: &Cluster) -> Vec<Pod> {
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), "default");
+    pods.list(&ListParams::default().labels("app=shop")).await.unwrap().items
+}
+
+/// Whether all containers of a pod have ended; the kubelet takes the object away a moment later.
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Waits until one of `nodes` is drained, and shows that no pod of the workload runs there still and that one runs on the other
+/// worker. The node is about to reboot, which takes longer than these looks.
+async fn is_left_by_its_pods<'a>(cluster: &Cluster, timeline: &Timeline, nodes: &[&'a str]) -> &'a str {
+    let what = format!("one of {nodes:?} to be drained");
+    let drained = wait::until(&what, NODE, async || {
+        let moments = timeline.moments();
+        let drained =
+            |node: &&str| moments.iter().any(|moment| moment.node == **node && moment.milestone == Milestone::Drained);
+        nodes.iter().copied().find(drained).map(Some).ok_or_else(|| format!("{moments:?}"))
+    });
+    let drained = drained.await.unwrap();
+    let pods = pods_of_the_workload(cluster).await;
+    let left: Vec<_> = pods.iter().filter(|pod| node(pod) == drained && !has_ended(pod)).collect();
+    assert!(left.is_empty(), "{drained} counts as drained, and has {left:?}");
+    wait::until("a pod of the workload on the other worker", SOON, async || {
+        let pods = pods_of_the_workload(cluster).await;
+        let runs = |pod: &&Pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+        };
+        let running: Vec<_> = pods.iter().filter(runs).map(node).collect();
+        let moved = running.iter().any(|on| *on != drained && WORKERS.contains(on));
+        if moved { Ok(Some(())) } else { Err(format!("they run on {running:?}")) }
+    })
+    .await
+    .unwrap();
+    drained
 }
 
 async fn the_node_runs_the_image(cluster: &Cluster, node: &str, image: &str) {
-    let status: Value = serde_json::from_str(&cluster.on_node(node, "onlay-ostree status").await).unwrap();
-    let booted = status["deployments"].as_array().unwrap().iter().find(|known| known["booted"] == true).unwrap();
-    assert_eq!(booted["digest"].as_str().unwrap(), image.split('@').nth(1).unwrap());
+    assert_eq!(cluster.booted_digest(node).await, digest_of(image));
     assert_eq!(cluster.on_node(node, "dpkg-query -Wf '${Status}' autofs").await, "install ok installed");
     assert_eq!(
         cluster.on_node(node, "systemctl is-active autofs; systemctl is-enabled autofs").await,
