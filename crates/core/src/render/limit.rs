@@ -11,7 +11,7 @@ use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use super::error::RenderError;
 use super::ignition::types::{Config, File, Resource, Unit};
 use super::origin::Index;
-use super::{ignition, merge};
+use super::{bytes, ignition, merge};
 
 /// Largest request of etcd, in bytes.
 pub const MAX_REQUEST: usize = 1_572_864;
@@ -27,7 +27,7 @@ const SHARE: usize = 100;
 /// Bytes of a JSON text in etcd.
 pub fn stored(json: &str) -> usize {
     const ESCAPED: usize = r"\u0026".len();
-    json.len() + json.bytes().filter(|byte| matches!(byte, b'<' | b'>' | b'&')).count() * (ESCAPED - 1)
+    json.len() + bytes::count(json, |byte| (byte == b'<') | (byte == b'>') | (byte == b'&')) * (ESCAPED - 1)
 }
 
 /// Refuses a configuration of this many bytes, merged from these MachineConfigs, if no object can hold it.

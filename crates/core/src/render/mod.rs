@@ -3,6 +3,7 @@
 //! Source of the rules: the compatible API for the order and the fields of a MachineConfig, the specification of
 //! Ignition for what its configurations say and how one is merged over another.
 
+mod bytes;
 pub mod desired;
 mod error;
 pub mod extension;
@@ -156,10 +157,10 @@ fn write_canonical(value: &Value, text: &mut String) {
 }
 
 fn write_text(plain: &str, text: &mut String) {
-    if plain.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        text.push_str(&Value::from(plain).to_string());
-    } else {
+    if bytes::all(plain, |byte| (byte >= b' ') & (byte != b'"') & (byte != b'\\')) {
         text.extend(["\"", plain, "\""]);
+    } else {
+        text.push_str(&Value::from(plain).to_string());
     }
 }
 

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::error::{Fault, Problem, excerpt};
 use super::ignition::merge::compare_paths;
+use super::ignition::spec::check::{clean_path, is_clean};
 use super::ignition::types::{Config, Unit};
 use super::naming::Naming;
 use super::{extension, kargs};
@@ -22,7 +22,7 @@ const NAME_MAX: usize = 255;
 /// The kernel of nodes that are not told another one.
 pub const DEFAULT_KERNEL: &str = "default";
 /// Where units of a configuration are written.
-const UNITS: &str = "/etc/systemd/system";
+pub const UNITS: &str = "/etc/systemd/system";
 
 /// Checks that a path is absolute, normalised, and not the root itself.
 pub fn path(path: &str) -> Result<(), Fault> {
@@ -36,24 +36,10 @@ pub fn path(path: &str) -> Result<(), Fault> {
     if too_long || path == "/" || path.contains('\0') {
         return Err(Fault::PathImpossible(excerpt(path)));
     }
-    if path.split('/').skip(1).all(|name| !matches!(name, "" | "." | "..")) {
+    if is_clean(path) {
         return Ok(());
     }
-    Err(Fault::PathUnclean { path: excerpt(path), clean: excerpt(&normalise(path)) })
-}
-
-fn normalise(path: &str) -> String {
-    let mut clean = Utf8PathBuf::from("/");
-    for component in Utf8Path::new(path).components() {
-        match component {
-            Utf8Component::Normal(name) => clean.push(name),
-            Utf8Component::ParentDir => {
-                clean.pop();
-            }
-            _ => {}
-        }
-    }
-    clean.into_string()
+    Err(Fault::PathUnclean { path: excerpt(path), clean: excerpt(&clean_path(path)) })
 }
 
 /// The permission bits, or the default if none are given.

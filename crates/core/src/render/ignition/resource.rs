@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::super::error::{Fault, Problem, excerpt};
 use super::types::Resource;
+use crate::render::bytes;
 
 /// Largest contents of one file, in bytes. Objects of the API are below 1.5 MiB, so only compressed contents get there.
 pub const MAX_CONTENTS: usize = 8 << 20;
@@ -94,10 +95,10 @@ fn read_percent(data: &str) -> Result<Vec<u8>, Fault> {
 
 /// Checks percent-encoded contents.
 pub(super) fn check_percent(data: &str) -> Result<(), Fault> {
-    if let Some((at, found)) = data
-        .bytes()
-        .position(|byte| !SAFE[usize::from(byte)])
-        .and_then(|at| Some((at, data.get(at..)?.chars().next()?)))
+    let safe = |byte: u8| SAFE[usize::from(byte)];
+    if !bytes::all(data, safe)
+        && let Some(at) = data.bytes().position(|byte| !safe(byte))
+        && let Some(found) = data.get(at..).and_then(|rest| rest.chars().next())
     {
         let written: String = found.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(Fault::DataUrl(format!("character {found:?} at {at} of the contents; write {written}")));

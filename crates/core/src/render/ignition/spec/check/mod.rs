@@ -18,7 +18,7 @@ use super::path::At;
 use super::report::Report;
 use super::tree::Record;
 
-pub use node::clean_path;
+pub use node::{clean_path, is_clean};
 pub use resource::{is_other_version, minor_of};
 
 /// Which specification the configuration follows, and whose rules hold.

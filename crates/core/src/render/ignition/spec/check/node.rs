@@ -37,8 +37,12 @@ pub fn absolute(path: &str) -> Result<(), Fault> {
     if !path.starts_with('/') {
         return Err(Fault::PathRelative(path.to_owned()));
     }
-    let clean = clean_path(path);
-    if clean == path { Ok(()) } else { Err(Fault::PathUnclean { path: path.to_owned(), clean }) }
+    if is_clean(path) { Ok(()) } else { Err(Fault::PathUnclean { path: path.to_owned(), clean: clean_path(path) }) }
+}
+
+/// Whether an absolute path is the shortest one of its place.
+pub fn is_clean(path: &str) -> bool {
+    path == "/" || path.split('/').skip(1).all(|name| !matches!(name, "" | "." | ".."))
 }
 
 /// The shortest path of the same place, by its text alone; `.` for an empty one.

@@ -5,6 +5,7 @@
 use super::super::super::resource::{check_percent, read_base64};
 use super::super::fault::Fault;
 use super::Rules;
+use crate::render::bytes;
 
 /// A URL, as far as rules look at it.
 pub struct Url<'a> {
@@ -22,7 +23,7 @@ pub fn parse(text: &str) -> Result<Url<'_>, Fault> {
     let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (scheme, rest) = scheme(before).ok_or_else(broken)?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let plain = before.bytes().all(|byte| byte >= 0x20 && byte != 0x7f);
+    let plain = bytes::all(before, |byte| (byte >= 0x20) & (byte != 0x7f));
     let opaque = !scheme.is_empty() && !rest.starts_with('/');
     let sound = opaque
         || if rest.starts_with('/') { hierarchy(rest) } else { !first_segment(rest).contains(':') && escapes(rest) };
