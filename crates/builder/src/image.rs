@@ -13,6 +13,7 @@ use onlay_core::build::packages::Manager;
 use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
 use onlay_core::build::spec::{Cause, Failure, Spec};
 use onlay_core::render::desired::Desired;
+use onlay_core::render::origin::Origins;
 use onlay_registry::ostree_fault;
 
 use crate::buildah::{Asked, Buildah, Mounted};
@@ -121,12 +122,17 @@ impl Work<'_> {
     fn finish(&self, image: &str, plan: &Plan, desired: &Desired, base: &Mounted) -> Result<(), Error> {
         say(format!("{CHECKING}the image"));
         let built = self.buildah.open(image)?;
-        let touched = self.runs_commands() && seal::seal(plan, &base.rootfs, &built.rootfs)?;
+        let touched = self.runs_commands() && seal::seal(plan, &self.origins(), &base.rootfs, &built.rootfs)?;
         check::check(plan, desired, &base.rootfs, &built.rootfs)?;
         if touched {
             self.buildah.commit(&built, image)?;
         }
         self.buildah.close(built)
+    }
+
+    /// Which MachineConfig says what in the configuration; empty if nobody told.
+    fn origins(&self) -> Origins {
+        Origins::of_annotations(&self.spec.origins).unwrap_or_default()
     }
 
     /// Whether anything runs in the image.

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use onlay_core::build::check::{Fault, Found, fault};
 use onlay_core::build::layer::{BASE_COPIES, Base as _, Entry, Plan, What};
 use onlay_core::build::trust;
+use onlay_core::render::origin::Origins;
 
 use crate::declare::declare;
 use crate::error::Error;
@@ -23,7 +24,7 @@ const SHIPPED: [&str; 3] = [".dpkg-dist", ".ucf-dist", ".rpmnew"];
 const EMPTIED: [&str; 6] = ["/var/cache", "/var/log", "/var/lib/apt/lists", "/var/tmp", "/tmp", "/run"];
 
 /// Cleans a built image, and says whether anything was to do.
-pub fn seal(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
+pub fn seal(plan: &Plan, origins: &Origins, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
     let mut touched = remove_bound(plan, base, built)?;
     for place in EMPTIED.map(Utf8Path::new) {
         touched |= empty(place, built)?;
@@ -31,10 +32,20 @@ pub fn seal(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
     // Before the configuration's own account files come back.
     touched |= declare(base, built)?;
     for path in &plan.baked {
-        touched |= keep_shipped(plan, path, built)?;
-        touched |= restore(plan, path, built)?;
+        let theirs = theirs(origins, path);
+        touched |= keep_shipped(plan, path, &theirs, built)?;
+        touched |= restore(plan, path, &theirs, built)?;
     }
     Ok(touched)
+}
+
+/// What nodes get at a path of the configuration, whatever a Containerfile does there.
+fn theirs(origins: &Origins, path: &Utf8Path) -> String {
+    match origins.at(path.as_str()) {
+        [] => "what the rendered configuration says".to_owned(),
+        [one] => format!("what MachineConfig {one} says"),
+        several => format!("what MachineConfigs {} say", several.join(", ")),
+    }
 }
 
 fn remove_bound(plan: &Plan, base: &Rootfs, built: &Rootfs) -> Result<bool, Error> {
@@ -74,14 +85,14 @@ fn empty(place: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
 }
 
 /// Keeps what the image would have at a path without the configuration, for the day the path leaves the configuration.
-fn keep_shipped(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
+fn keep_shipped(plan: &Plan, path: &Utf8Path, theirs: &str, built: &Rootfs) -> Result<bool, Error> {
     let copy = built.at(&Utf8PathBuf::from(format!("{BASE_COPIES}{path}")));
     for suffix in SHIPPED {
         let shipped = built.at(&Utf8PathBuf::from(format!("{path}{suffix}")));
         if shipped.is_file() {
             make_room(&copy)?;
             fs::rename(&shipped, &copy).map_err(Error::file("move", shipped))?;
-            say(format!("a package brings {path} too: nodes get the MachineConfig's"));
+            say(format!("warning: a package brings {path} too: nodes get {theirs}"));
             return Ok(true);
         }
     }
@@ -97,7 +108,7 @@ fn keep_shipped(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Er
 /// Makes a file or link as the configuration says again, if instructions have changed or removed it.
 ///
 /// What is a directory now, or lies behind a link, is left for the check of the image.
-fn restore(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Error> {
+fn restore(plan: &Plan, path: &Utf8Path, theirs: &str, built: &Rootfs) -> Result<bool, Error> {
     let Some(entry) = plan.entries.get(path) else { return Ok(false) };
     let found = built.found(path)?;
     let Some(fault) = fault(entry, &found) else { return Ok(false) };
@@ -106,7 +117,7 @@ fn restore(plan: &Plan, path: &Utf8Path, built: &Rootfs) -> Result<bool, Error> 
         return Ok(false);
     }
     let does = if fault == Fault::Missing { "removes" } else { "changes" };
-    say(format!("the Containerfile {does} {path}: nodes get the MachineConfig's"));
+    say(format!("warning: the Containerfile {does} {path}: nodes get {theirs}"));
     let place = built.at(path);
     make_room(&place)?;
     write(entry, &place, built).map(|()| true)

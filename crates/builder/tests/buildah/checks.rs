@@ -1,9 +1,13 @@
 //! What a build refuses to push, since nodes could not use it.
 
-use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE};
+use std::collections::BTreeMap;
+
+use onlay_api::names;
+use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE, Outcome};
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::images::newest;
 use crate::world::{OSTREE, World, configuration};
 
 fn wanted(unit: &str) -> Value {
@@ -56,4 +60,28 @@ fn a_unit_that_nothing_brings_is_refused_without_a_containerfile_too() {
     let (failure, _) = built.failure();
     assert_eq!(failure.cause, Cause::ImageRefused);
     assert!(failure.message.contains("units: nosuch.service is enabled by a MachineConfig"), "{}", failure.message);
+}
+
+/// On one path the MachineConfig beats the Containerfile, and whoever reads the log learns of both.
+#[test]
+fn what_a_containerfile_does_to_the_configuration_is_undone_and_told() {
+    let mut world = World::new(OSTREE);
+    let origins = r#"{"paths": {"/etc/motd": {"contents": [1]}}, "units": {"our.service": {"contents": [0, 1]}}}"#;
+    world.origins = BTreeMap::from([
+        (names::SOURCES_ANNOTATION.to_owned(), r#"["50-a", "60-b"]"#.to_owned()),
+        (names::ORIGINS_ANNOTATION.to_owned(), origins.to_owned()),
+    ]);
+    let unit = ("our.service", "[Service]\nExecStart=/bin/true\n");
+    let wanted = configuration(&[("/etc/motd", "ours\n"), ("/etc/new", "ours\n")], &[], &[unit]);
+    let text = "FROM configs AS final\nRUN echo theirs > /etc/motd && echo theirs > /etc/new && rm /etc/systemd/system/our.service\n";
+    let (log, outcome) = world.build_apart("true", wanted, text);
+    let Outcome::Pushed { image } = &outcome else { panic!("{outcome:?}: {log}") };
+    for line in [
+        "warning: the Containerfile changes /etc/motd: nodes get what MachineConfig 60-b says",
+        "warning: the Containerfile changes /etc/new: nodes get what the rendered configuration says",
+        "warning: the Containerfile removes /etc/systemd/system/our.service: nodes get what MachineConfigs 50-a, 60-b say",
+    ] {
+        assert!(log.lines().any(|said| said.ends_with(line)), "{line}: {log}");
+    }
+    assert_eq!(newest(&world.layers(image), "etc/motd").as_deref(), Some("ours\n"));
 }

@@ -1,5 +1,6 @@
 //! One build: its registry, its base image, and what the pod would have mounted.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
@@ -72,6 +73,8 @@ pub struct World {
     pub rebuilt: Option<String>,
     /// What stands before the registry, if anything.
     pub front: Option<SpoiledRegistry>,
+    /// The annotations that say which MachineConfig said what.
+    pub origins: BTreeMap<String, String>,
     /// What the builds are given besides.
     pub extras: Extras,
     pub packages: Packages,
@@ -103,6 +106,7 @@ impl World {
             limit: LIMIT,
             rebuilt: None,
             front: None,
+            origins: BTreeMap::new(),
             extras: Extras::default(),
             packages: Packages::default(),
             deadline: None,
@@ -221,6 +225,7 @@ impl World {
             architecture: "amd64".to_owned(),
             build: "worker-5d56".to_owned(),
             rendered: "rendered-worker-31fc".to_owned(),
+            origins: self.origins.clone(),
             base: self.base.clone(),
             target: format!("{}/os/image:worker-5d56", self.address()),
             pull_secret: "pull-secret".to_owned(),

@@ -5,10 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use onlay_api::names::{ORIGINS_ANNOTATION, SOURCES_ANNOTATION};
+use onlay_api::names::SOURCES_ANNOTATION;
 use onlay_api::{MachineConfig, MachineConfigSpec};
 use onlay_core::render::desired::{self, Desired, Owner};
-use onlay_core::render::origin::{self, Origin, Origins};
+use onlay_core::render::origin::{Origin, Origins};
 use onlay_core::render::{self, is_rendered};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -173,9 +173,9 @@ fn of_rendered(objects: &[Object]) -> Result<Configuration, Finding> {
 
 /// Who said what in a rendered MachineConfig: all of it from its sources, if they are there, else what it says itself.
 fn origins(rendered: &MachineConfig, all: &[&MachineConfig]) -> Option<Origins> {
-    let annotation = |name: &str| rendered.metadata.annotations.as_ref()?.get(name);
-    let sources: Vec<String> = serde_json::from_str(annotation(SOURCES_ANNOTATION)?).ok()?;
-    let told = annotation(ORIGINS_ANNOTATION).and_then(|text| origin::decode(text, &sources));
+    let annotations = rendered.metadata.annotations.as_ref()?;
+    let sources: Vec<String> = serde_json::from_str(annotations.get(SOURCES_ANNOTATION)?).ok()?;
+    let told = Origins::of_annotations(annotations);
     if told.as_ref().is_some_and(|told| !told.truncated) {
         return told;
     }

@@ -1,5 +1,7 @@
 //! What a build is asked to do, and what it answers: the words between the controller and the builder.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::extras::Extras;
@@ -24,6 +26,9 @@ pub struct Spec {
     pub build: String,
     /// Name of the rendered configuration.
     pub rendered: String,
+    /// The annotations of the rendered configuration that say which MachineConfig said what in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
     /// The base image, by digest.
     pub base: String,
     /// Where the image is pushed, with its tag.

@@ -5,10 +5,12 @@ mod index;
 use std::collections::{BTreeMap, HashSet};
 
 use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::names;
 
 use super::error::Problem;
 use super::ignition::types::Config;
 use super::kargs;
+use super::validate::UNITS;
 
 pub(super) use index::{Index, Part};
 pub use index::{MAX_INDEX, MAX_TOGETHER, decode};
@@ -38,6 +40,24 @@ pub struct Origin {
     pub machine_configs: Vec<String>,
     /// Names of MachineConfigs whose thing of another kind at the same path is gone.
     pub replaced: Vec<String>,
+}
+
+impl Origins {
+    /// What the annotations of a rendered configuration say of its origins; none if they say nothing that can be read.
+    pub fn of_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let sources: Vec<String> = serde_json::from_str(annotations.get(names::SOURCES_ANNOTATION)?).ok()?;
+        decode(annotations.get(names::ORIGINS_ANNOTATION)?, &sources)
+    }
+
+    /// The MachineConfigs that have a part in what is at a path: a file, a directory, a link, or the file of a unit or drop-in.
+    pub fn at(&self, path: &str) -> &[String] {
+        let unit = || {
+            let below = path.strip_prefix(UNITS)?.strip_prefix('/')?;
+            let (name, drop_in) = below.split_once('/').unwrap_or((below, ""));
+            self.units.get(if drop_in.is_empty() { name } else { name.strip_suffix(".d")? })
+        };
+        self.places.get(path).or_else(unit).map_or(&[], |origin| &origin.machine_configs)
+    }
 }
 
 impl Origin {

@@ -74,6 +74,7 @@ fn spec() -> Spec {
     Spec {
         build: "worker-a-0123456789abcdef0123456789abcdef".to_owned(),
         rendered: "rendered-worker-a-31fc".to_owned(),
+        origins: BTreeMap::new(),
         base: BASE.to_owned(),
         architecture: "amd64".to_owned(),
         target: String::new(),

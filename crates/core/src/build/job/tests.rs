@@ -30,6 +30,7 @@ fn spec() -> Spec {
     Spec {
         build: BUILD.to_owned(),
         rendered: "rendered-worker-automount-31fc".to_owned(),
+        origins: BTreeMap::new(),
         base: "registry.example.com/os/base@sha256:aa".to_owned(),
         target: format!("registry.example.com/os/image:{BUILD}"),
         architecture: "amd64".to_owned(),

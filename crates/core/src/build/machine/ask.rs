@@ -1,8 +1,11 @@
 //! What a builder is asked to do.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use onlay_api::conditions::ConditionStatus;
 use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::names;
 
 use super::observed::Observed;
 use super::rebuilt;
@@ -30,6 +33,7 @@ pub(super) fn of(
     Ok(Spec {
         build: target.name.clone(),
         rendered: target.rendered.to_owned(),
+        origins: origins(observed),
         base: target.base.to_owned(),
         target: place,
         architecture: architecture.to_owned(),
@@ -56,6 +60,14 @@ pub fn offline(observed: &Observed<'_>, now: Timestamp) -> Result<(Spec, Vec<u8>
     let place = push_spec(observed, &target);
     let spec = of(observed, &target, (architecture, place), now).map_err(|obstacle| obstacle.message.into_owned())?;
     Ok((spec, packed(target.spec)?))
+}
+
+/// What the rendered configuration says of its origins: the builder names a MachineConfig where a Containerfile differs from it.
+fn origins(observed: &Observed<'_>) -> BTreeMap<String, String> {
+    let told = observed.rendered.and_then(|rendered| rendered.metadata.annotations.clone()).unwrap_or_default();
+    told.into_iter()
+        .filter(|(name, _)| [names::SOURCES_ANNOTATION, names::ORIGINS_ANNOTATION].contains(&name.as_str()))
+        .collect()
 }
 
 fn packed(spec: &MachineConfigSpec) -> Result<Vec<u8>, String> {

@@ -86,3 +86,27 @@ fn kernel_arguments_are_those_of_the_node_in_its_order() {
     assert_eq!(names, ["50-a", "50-a", "60-b", "50-a", "60-b"]);
     assert_eq!(origins.extensions["usbguard"], ["50-a", "60-b"]);
 }
+
+#[test]
+fn whose_a_path_is_can_be_told_from_annotations() {
+    let storage = json!({"files": [{"path": "/etc/motd", "mode": 420}]});
+    let dropins = json!([{"name": "10-x.conf", "contents": "[Service]\n"}]);
+    let units = json!({"units": [{"name": "a.service", "contents": "[Service]\n", "dropins": dropins}]});
+    let all = [
+        ignition("50-a", "worker", json!({"storage": storage})),
+        ignition("60-b", "worker", json!({"systemd": units, "storage": storage})),
+    ];
+    let origins = Origins::of_annotations(&render("worker", &all).unwrap().annotations).unwrap();
+    let both = ["50-a", "60-b"];
+    for (path, names) in [
+        ("/etc/motd", &both[..]),
+        ("/etc/systemd/system/a.service", &both[1..]),
+        ("/etc/systemd/system/a.service.d/10-x.conf", &both[1..]),
+        ("/etc/systemd/system/b.service", &[]),
+        ("/etc/systemd/system/a.service.wants/10-x.conf", &[]),
+        ("/etc/other", &[]),
+    ] {
+        assert_eq!(origins.at(path), names, "{path}");
+    }
+    assert_eq!(Origins::of_annotations(&BTreeMap::new()), None);
+}
