@@ -115,14 +115,15 @@ fn sources(instruction: &Instruction, files: &BTreeSet<&str>) -> Result<(), Faul
     if let Some(heredoc) = instruction.heredocs.iter().find(|each| !each.quoted && each.body.contains('$')) {
         return Err(Fault::Expands(heredoc.name.clone()));
     }
-    let words: Vec<&str> = instruction.arguments.split_whitespace().collect();
-    if words.iter().any(|word| word.starts_with("--from=")) {
+    let flags: Vec<&str> = instruction.arguments.split_whitespace().take_while(|word| word.starts_with("--")).collect();
+    let mut operands = operands(instruction);
+    if operands.pop().is_none() || operands.is_empty() {
+        return Err(Fault::Operands(instruction.keyword.as_str()));
+    }
+    if flags.iter().any(|word| word.starts_with("--from=")) {
         return Ok(());
     }
-    let mut operands: Vec<&str> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
-    operands.pop();
-    for operand in operands {
-        let operand = operand.trim_matches(['[', ']', '"', ',']);
+    for operand in operands.iter().map(String::as_str) {
         let fetched = ["https://", "http://", "git://", "git@"].iter().any(|scheme| operand.starts_with(scheme));
         if operand.starts_with("<<") || (fetched && instruction.keyword == Keyword::Add) {
             continue;
@@ -136,4 +137,17 @@ fn sources(instruction: &Instruction, files: &BTreeSet<&str>) -> Result<(), Faul
         }
     }
     Ok(())
+}
+
+/// Sources and, last, destination of what is copied: words, or a list of JSON.
+fn operands(instruction: &Instruction) -> Vec<String> {
+    let mut text = instruction.arguments.trim_start();
+    while text.starts_with("--") {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        text = text.split_at(end).1.trim_start();
+    }
+    match serde_json::from_str(text) {
+        Ok(list) => list,
+        Err(_) => text.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect(),
+    }
 }

@@ -41,6 +41,9 @@ pub enum Fault {
          VOLUME and WORKDIR)"
     )]
     Unknown(String),
+    /// Something to copy without a source or a destination.
+    #[error("{0} needs a source and, last, a destination")]
+    Operands(&'static str),
     /// A keyword alone.
     #[error("{0} needs arguments")]
     NoArguments(&'static str),

@@ -82,6 +82,20 @@ fn instructions_are_known(#[case] text: &str, #[case] keyword: &str) {
 )]
 #[case::copy_json_from_nowhere("FROM configs\nCOPY [\"a\", \"/b\"]\n", 2, "COPY [\"a\", \"/b\"]", "no build context")]
 #[case::heredoc_without_end("FROM configs\nRUN <<EOF\ntrue\n", 2, "RUN <<EOF", "write `EOF` alone")]
+#[case::copy_json_without_spaces_from_nowhere(
+    "FROM configs\nCOPY [\"a\",\"/b\"]\n",
+    2,
+    "COPY [\"a\",\"/b\"]",
+    "no build context"
+)]
+#[case::copy_of_nothing("FROM configs\nCOPY /etc/\n", 2, "COPY /etc/", "COPY needs a source and, last, a destination")]
+#[case::copy_of_nothing_from_a_stage(
+    "FROM configs\nCOPY --from=a --chmod=600 /etc/\n",
+    2,
+    "COPY --from=a --chmod=600 /etc/",
+    "COPY needs a source"
+)]
+#[case::add_of_nothing("FROM configs\nADD [\"/etc/\"]\n", 2, "ADD [\"/etc/\"]", "ADD needs a source")]
 #[case::copied_heredoc_with_variable("FROM configs\nCOPY <<EOF /etc/a\n$A\nEOF\n", 2, "COPY <<EOF /etc/a", "<<'EOF'")]
 #[case::variable_that_is_not_declared("FROM $A\nFROM configs\nARG A=b", 1, "FROM $A", "ARG A=VALUE")]
 #[case::substitution_with_a_default("FROM ${A:-b}\nFROM configs", 1, "FROM ${A:-b}", "only `$NAME`")]
