@@ -197,15 +197,17 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
             if !failure.cause.is_definitive() {
                 failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
             }
-            if let Some(pod) = newest_of(part.pods.iter().copied()).and_then(|pod| pod.metadata.name.as_deref()) {
+            let has_ended = part.job.is_some_and(run::has_ended);
+            let newest = newest_of(part.pods.iter().copied()).filter(|_| has_ended);
+            if let Some(pod) = newest.and_then(|pod| pod.metadata.name.as_deref()) {
                 let namespace = &observed.settings.namespace;
                 failure.message.push_str(&format!("; the whole log: kubectl logs -n {namespace} {pod}"));
             }
             if let [_, _, ..] = build.parts.as_slice() {
                 failure.message = format!("for {}: {}", part.part.architecture, failure.message);
             }
-            let others = build.parts.iter().filter(|other| other.part != part.part);
-            delete_jobs(others, decision);
+            let going = build.parts.iter().filter(|other| other.part != part.part || !has_ended);
+            delete_jobs(going, decision);
             fail(observed, target, build, &failure, now, decision);
         }
     }

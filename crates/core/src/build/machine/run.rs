@@ -13,6 +13,9 @@ use crate::build::spec::{Cause, Failure, Outcome};
 /// How long the last word of a pod may take to arrive after its Job has ended.
 const GRACE: SignedDuration = SignedDuration::from_secs(10);
 
+/// What a kubelet gives as the reason of a pod that it evicted.
+const EVICTED: &str = "Evicted";
+
 /// How far a Job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Run {
@@ -56,6 +59,9 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
             _ if is_recent(ended, now) => Run::Ending,
             _ => Run::Failed(without_word(job, ended, part)),
         };
+    }
+    if let Some(failure) = evicted_too_often(job, part) {
+        return Run::Failed(failure);
     }
     match newest(part) {
         Some(pod) => of_pod(pod, part.progress.as_deref(), attempts(job, part)),
@@ -129,18 +135,54 @@ pub fn runs(pod: &Pod) -> bool {
     state(pod).is_some_and(|state| state.running.is_some())
 }
 
+/// Whether a Job has been told to end, by its own controller.
+pub(super) fn has_ended(job: &Job) -> bool {
+    ["Complete", "Failed"].into_iter().any(|type_| condition(job, type_).is_some())
+}
+
+/// The pods that a kubelet evicted, since the node or the pod's own limits were exceeded; of pods that are drained, nothing stays.
+fn evicted<'a>(part: &PartOfBuild<'a>) -> impl Iterator<Item = &'a Pod> {
+    let reason = |pod: &Pod| pod.status.as_ref().and_then(|status| status.reason.clone());
+    part.pods.iter().copied().filter(move |pod| reason(pod).as_deref() == Some(EVICTED))
+}
+
+/// What a kubelet said of the pod that it evicted last.
+fn last_eviction(part: &PartOfBuild<'_>) -> Option<String> {
+    let pod = newest_of(evicted(part))?;
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+    let said = pod.status.as_ref().and_then(|status| status.message.as_deref()).unwrap_or_default();
+    Some(format!(
+        "node {node} evicted pod {}: {}",
+        pod.metadata.name.as_deref().unwrap_or_default(),
+        said.trim_end_matches([' ', '.'])
+    ))
+}
+
+/// The failure of a Job whose pods are evicted again and again. The Job itself would go on until its time is over, since a pod
+/// that has to make room is no failed try.
+fn evicted_too_often(job: &Job, part: &PartOfBuild<'_>) -> Option<Failure> {
+    let times = evicted(part).count();
+    let last = last_eviction(part).filter(|_| usize::try_from(retries(job)).is_ok_and(|retries| times > retries))?;
+    let often = if times == 1 { String::new() } else { format!(", the last of {times} times") };
+    Some(Failure::new(Cause::MachineFailed, format!("{last}{often}; {MORE_OF_THE_MACHINE}")))
+}
+
+fn retries(job: &Job) -> i32 {
+    job.spec.as_ref().and_then(|spec| spec.backoff_limit).unwrap_or(RETRIES)
+}
+
 /// What there is to say about earlier tries.
 fn attempts(job: &Job, part: &PartOfBuild<'_>) -> String {
+    let evicted = last_eviction(part).map(|words| format!("; {words}")).unwrap_or_default();
     let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default();
     if failed == 0 {
-        return String::new();
+        return evicted;
     }
     let before = match last_word(part) {
         Some(Outcome::Failed(failure)) => format!("; the last one failed: {}", failure.describe()),
         _ => String::new(),
     };
-    let retries = job.spec.as_ref().and_then(|spec| spec.backoff_limit).unwrap_or(RETRIES);
-    format!(" (try {} of {}{before})", failed + 1, retries + 1)
+    format!(" (try {} of {}{before}){evicted}", failed + 1, retries(job) + 1)
 }
 
 fn of_pod(pod: &Pod, progress: Option<&str>, attempts: String) -> Run {

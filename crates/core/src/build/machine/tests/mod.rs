@@ -1,4 +1,5 @@
 mod bases;
+mod evictions;
 mod extras;
 mod laws;
 mod measures;

@@ -309,6 +309,17 @@ impl World {
         self.pod(state);
     }
 
+    /// The pod that runs is evicted by its kubelet, and the Job makes another one.
+    pub(super) fn evict_pod(&mut self) {
+        let pod = self.pods.values_mut().flatten().next_back().unwrap();
+        pod.status = Some(PodStatus {
+            phase: Some("Failed".to_owned()),
+            reason: Some("Evicted".to_owned()),
+            message: Some("The node was low on resource: memory. ".to_owned()),
+            ..PodStatus::default()
+        });
+    }
+
     /// The Jobs that have ended are forgotten, as they are after a day.
     pub(super) fn forget_jobs(&mut self) {
         let has_ended = |job: &Job| job.status.as_ref().is_some_and(|status| status.conditions.is_some());
