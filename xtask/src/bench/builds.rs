@@ -3,6 +3,7 @@
 //! The plain way is the generated Containerfile in one pod with the same rights: `buildah bud` with vfs and nothing kept,
 //! then a push. Both push into repositories of their own, which begin empty.
 
+mod download;
 mod plain;
 
 use super::{Figure, Measured};
@@ -147,6 +148,7 @@ async fn table(lab: &Lab, base: &Base, progress: &Progress) -> Measured<Vec<Figu
         figures.push(super::seconds(format!("{name}, until the first instruction"), begun, case.begun, BEGUN));
     }
     figures.push(again(lab, base).await?);
+    figures.extend(download::rows(lab, base).await?);
     Ok(figures)
 }
 
