@@ -22,7 +22,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Credentials(#[from] AuthError),
     /// A registry that says no.
-    #[error("failed to look up {image}: registry {registry} answered {status}; {way_out}")]
+    #[error("image {image}: registry {registry} answered {status}; {way_out}")]
     Refused {
         /// The image that was asked for.
         image: String,
@@ -37,7 +37,7 @@ pub enum RegistryError {
     },
     /// A registry whose certificate is not trusted.
     #[error(
-        "failed to look up {image}: the certificate of registry {registry} is not trusted ({reason}); put its authority \
+        "image {image}: the certificate of registry {registry} is not trusted ({reason}); put its authority \
          into the ConfigMap of registry authorities, or into the one of what builds trust (spec.build.trustedCA of the pool's \
          LayeringPolicy)"
     )]
@@ -52,9 +52,7 @@ pub enum RegistryError {
         source: Box<OciDistributionError>,
     },
     /// A registry that does not answer.
-    #[error(
-        "failed to look up {image}: registry {registry} does not answer ({reason}); check its name and the network"
-    )]
+    #[error("image {image}: registry {registry} does not answer ({reason}); check its name and the network")]
     Unreachable {
         /// The image that was asked for.
         image: String,
@@ -66,7 +64,7 @@ pub enum RegistryError {
         source: Box<OciDistributionError>,
     },
     /// An answer that cannot be understood.
-    #[error("failed to look up {image}: the answer of registry {registry} cannot be understood ({reason})")]
+    #[error("image {image}: the answer of registry {registry} cannot be understood ({reason})")]
     Answer {
         /// The image that was asked for.
         image: String,
