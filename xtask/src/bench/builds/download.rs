@@ -21,8 +21,11 @@ pub async fn rows(lab: &Lab, base: &Base) -> Measured<Vec<Figure>> {
     let kubectl = lab.kubectl()?;
     let label = format!("node-role.kubernetes.io/{POOL}");
     let first = ready(lab).await?;
-    let whole =
-        fetched(lab, async || Ok(drop(kubectl.run(&["label", "node", NODE, &format!("{label}=")]).await?))).await?;
+    let joins = async || {
+        kubectl.run(&["label", "node", NODE, &format!("{label}=")]).await?;
+        Ok(())
+    };
+    let whole = fetched(lab, joins).await?;
     runs(lab, &first).await?;
     let [.., last] = cases();
     let layer = fetched(lab, async || apply(&kubectl, base, &last.containerfile).await).await?;
