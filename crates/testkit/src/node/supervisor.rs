@@ -24,6 +24,8 @@ use crate::node::cgroups::{CgroupError, Cgroups};
 /// The name of the state root, as the lab installs nodes.
 pub const STATEROOT: &str = "debian";
 
+/// Where systemd-nspawn keeps a directory of each machine, for mounts.
+const PROPAGATED: &str = "/run/systemd/nspawn/propagate";
 /// How systemd-nspawn says that the node wants to boot again.
 const REBOOT: i32 = 133;
 /// How long a node may take to shut down after SIGTERM; then its power is cut, before anybody loses patience with the
@@ -112,7 +114,14 @@ impl Machine {
                 done => drop(done?),
             }
         }
-        Ok(())
+        // systemd-nspawn makes it at every start, and leaves it.
+        match std::fs::remove_dir(format!("{PROPAGATED}/{}", self.name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SupervisorError::Io {
+                what: "remove the directory that systemd-nspawn has left of the node",
+                source,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
