@@ -9,8 +9,8 @@ use onlay_api::names;
 
 use super::error::Problem;
 use super::ignition::types::Config;
+use super::ignition::unit::UNITS;
 use super::kargs;
-use super::validate::UNITS;
 
 pub(super) use index::{Index, Part};
 pub use index::{MAX_INDEX, MAX_TOGETHER, decode};

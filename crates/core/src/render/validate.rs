@@ -13,6 +13,7 @@ use super::error::{Fault, Problem, excerpt};
 use super::ignition::merge::compare_paths;
 use super::ignition::spec::check::{clean_path, is_clean};
 use super::ignition::types::{Config, Unit};
+use super::ignition::unit::UNITS;
 use super::naming::Naming;
 use super::{extension, kargs};
 
@@ -21,8 +22,6 @@ pub const PATH_MAX: usize = 4095;
 const NAME_MAX: usize = 255;
 /// The kernel of nodes that are not told another one.
 pub const DEFAULT_KERNEL: &str = "default";
-/// Where units of a configuration are written.
-pub const UNITS: &str = "/etc/systemd/system";
 
 /// Checks that a path is absolute, normalised, and not the root itself.
 pub fn path(path: &str) -> Result<(), Fault> {

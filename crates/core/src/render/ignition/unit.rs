@@ -4,6 +4,9 @@
 
 use super::super::error::{Fault, excerpt};
 
+/// Where units of a configuration are written.
+pub const UNITS: &str = "/etc/systemd/system";
+
 const SUFFIXES: [&str; 11] =
     ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 
