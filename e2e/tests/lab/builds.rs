@@ -13,7 +13,7 @@ pub const POOL: &str = "test";
 /// Says that an image comes from a registry.
 const PULLED: &str = "Trying to pull ";
 /// Says that an instruction does not run, since an earlier build has left its layer.
-const REUSED: &str = "--> Using cache ";
+pub const REUSED: &str = "--> Using cache ";
 
 /// A pool, and no node on which an earlier test has left anything.
 pub async fn cluster() -> Cluster {
@@ -30,7 +30,7 @@ fn text(last: &str) -> String {
 }
 
 /// Builds an image, and returns the newest pod of the build with its log.
-async fn build(cluster: &Cluster, containerfile: &str) -> (Pod, String) {
+pub async fn build(cluster: &Cluster, containerfile: &str) -> (Pod, String) {
     cluster.apply(layered(POOL, containerfile)).await;
     let build = cluster.build_is(POOL, "Succeeded", BUILD).await;
     let pod = pod_of(cluster, &build).await;

@@ -226,7 +226,7 @@ struct Foreign {
 /// A bridge that is not the lab's.
 const BRIDGE: &str = "onlaylab9";
 /// A rule that is not the lab's.
-const RULE: [&str; 8] = ["INPUT", "-s", "192.0.2.7/32", "-m", "comment", "--comment", "not onlay-lab", "-jDROP"];
+const RULE: [&str; 9] = ["INPUT", "-s", "192.0.2.7/32", "-m", "comment", "--comment", "not onlay-lab", "-j", "DROP"];
 /// What is in a file that is not the lab's.
 const WORDS: &str = "mine";
 

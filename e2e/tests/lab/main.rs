@@ -5,6 +5,7 @@
 mod architectures;
 mod bad_input;
 mod build_faults;
+mod build_limits;
 mod builds;
 mod changes;
 mod clean_up;
