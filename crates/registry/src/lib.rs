@@ -6,6 +6,7 @@ pub mod auth;
 mod error;
 mod image;
 mod index;
+mod name;
 mod resolve;
 
 pub use auth::{AuthError, DockerConfig};

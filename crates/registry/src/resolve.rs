@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::auth::{Credentials, DockerConfig};
 use crate::error::{Asked, RegistryError};
 use crate::image::{Image, Layer};
+use crate::name;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -139,10 +140,7 @@ pub(crate) struct Question<'a> {
 
 impl<'a> Question<'a> {
     pub(crate) fn new(image: &'a str, credentials: &DockerConfig) -> Result<Self, RegistryError> {
-        let reference: Reference = image.parse().map_err(|error: oci_client::ParseError| RegistryError::Name {
-            image: image.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let reference = name::parse(image).map_err(|reason| RegistryError::Name { image: image.to_owned(), reason })?;
         let auth = auth(&reference, credentials)?;
         Ok(Self { image, reference, auth })
     }
