@@ -37,9 +37,18 @@ struct Figure {
 
 type Measured<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// `cargo xtask bench`
+/// `cargo xtask bench`; what was measured before something failed is printed too.
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut figures = Vec::new();
+    let outcome = measure(arguments, &mut figures);
+    println!("\n{:42} {:>26}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
+    for Figure { what, value, goal, how } in figures {
+        println!("{what:42} {value:>26}  {goal:10} {how}");
+    }
+    outcome
+}
+
+fn measure(arguments: &Arguments, figures: &mut Vec<Figure>) -> Outcome {
     if matches!(arguments.figures, None | Some(Figures::Render)) {
         figures.extend(render::measure()?);
     }
@@ -47,15 +56,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
         figures.extend(lab::measure()?);
     }
     match arguments.figures {
-        None => figures.extend(builds::measure(None)?),
-        Some(Figures::Builds { base_mib }) => figures.extend(builds::measure(base_mib)?),
-        Some(Figures::Lab | Figures::Render) => {}
+        None => builds::measure(None, figures),
+        Some(Figures::Builds { base_mib }) => builds::measure(base_mib, figures),
+        Some(Figures::Lab | Figures::Render) => Ok(()),
     }
-    println!("\n{:42} {:>26}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
-    for Figure { what, value, goal, how } in figures {
-        println!("{what:42} {value:>26}  {goal:10} {how}");
-    }
-    Ok(())
 }
 
 fn milliseconds(what: impl Into<String>, seconds: f64, goal: &'static str, how: &'static str) -> Figure {

@@ -89,12 +89,12 @@ struct Base {
     word: &'static str,
 }
 
-/// The figures, in the lab that runs or in a new one; of a base image of `base_mib` MiB too, if that is asked.
-pub fn measure(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(figures(base_mib))
+/// Adds the figures, in the lab that runs or in a new one; of a base image of `base_mib` MiB too, if that is asked.
+pub fn measure(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tables(base_mib, figures))
 }
 
-async fn figures(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
+async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
     let progress = Progress::stderr();
     let options = Options { profile: Profile::Release, ..Options::from_environment()? };
     let lab = Lab::up_with(&options, &progress).await?;
@@ -103,7 +103,7 @@ async fn figures(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
     let kubectl = lab.kubectl()?;
     let image = kubectl.run(&["get", "configmap", "-n", NAMESPACE, "machine-config-osimageurl", "-o", BASE]).await?;
     let base = Base { image: image.trim().to_owned(), rows: "", word: "base" };
-    let mut figures = table(&lab, &base, &progress).await?;
+    figures.extend(table(&lab, &base, &progress).await?);
     if let Some(size) = base_mib {
         progress.say(format!("making a base image with {size} MiB more"));
         let padded = Base { image: plain::padded(&lab, &base, size).await?, rows: "large base, ", word: "large" };
@@ -112,6 +112,8 @@ async fn figures(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
             "metadata": {"name": CONFIG, "labels": {"machineconfiguration.openshift.io/role": POOL}},
             "spec": {"osImageURL": padded.image},
         });
+        // Else the one of the first table would be built on it.
+        kubectl.run(&["delete", "machineosconfig", POOL]).await?;
         kubectl.apply(&config.to_string()).await?;
         let pools = Api::<MachineConfigPool>::all(lab.client().await?);
         wait::until("the pool to take the large base image", PATIENCE, async || {
@@ -125,7 +127,7 @@ async fn figures(base_mib: Option<u64>) -> Measured<Vec<Figure>> {
         kubectl.run(&["delete", "machineconfig", CONFIG]).await?;
     }
     kubectl.run(&["delete", "machineosconfig,machineconfigpool,layeringpolicy", POOL]).await?;
-    Ok(figures)
+    Ok(())
 }
 
 /// The rows of one base image.
