@@ -101,6 +101,7 @@ async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
     install::onlay(&lab, &progress).await?;
     install::example_secrets(&lab).await?;
     let kubectl = lab.kubectl()?;
+    clear(&kubectl).await?;
     let image = kubectl.run(&["get", "configmap", "-n", NAMESPACE, "machine-config-osimageurl", "-o", BASE]).await?;
     let base = Base { image: image.trim().to_owned(), rows: "", word: "base" };
     figures.extend(table(&lab, &base, &progress).await?);
@@ -124,9 +125,15 @@ async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
         })
         .await?;
         figures.extend(table(&lab, &padded, &progress).await?);
-        kubectl.run(&["delete", "machineconfig", CONFIG]).await?;
     }
-    kubectl.run(&["delete", "machineosconfig,machineconfigpool,layeringpolicy", POOL]).await?;
+    clear(&kubectl).await
+}
+
+/// Removes what a bench has made, also one that failed: its large base image would be that of the first table too.
+async fn clear(kubectl: &Kubectl) -> Outcome {
+    let of_pool = "machineosconfig,machineconfigpool,layeringpolicy";
+    kubectl.run(&["delete", of_pool, POOL, "--ignore-not-found"]).await?;
+    kubectl.run(&["delete", "machineconfig", CONFIG, "--ignore-not-found"]).await?;
     Ok(())
 }
 
