@@ -19,7 +19,7 @@ enum Figures {
     Lab,
     /// Rendering and Butane: no lab
     Render,
-    /// Builds, beside the plain way: time, bytes written and pushed
+    /// Builds, beside the plain way: time, bytes written, pushed and downloaded. A lab that runs is taken down first
     Builds {
         /// The same once more on a base image that is so many MiB larger
         #[arg(long)]

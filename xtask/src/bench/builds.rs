@@ -16,7 +16,7 @@ use onlay_api::{MachineConfigPool, MachineOSConfig};
 use onlay_testkit::lab::Options;
 use onlay_testkit::programs::Profile;
 use onlay_testkit::registry::DAEMON;
-use onlay_testkit::{Kubectl, Lab, Progress, install, wait};
+use onlay_testkit::{Kubectl, Lab, Progress, install, lab, wait};
 use serde_json::json;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ struct Base {
     word: &'static str,
 }
 
-/// Adds the figures, in the lab that runs or in a new one; of a base image of `base_mib` MiB too, if that is asked.
+/// Adds the figures, in a new lab: one that runs is taken down first; of a base image of `base_mib` MiB too, if that is asked.
 pub fn measure(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tables(base_mib, figures))
 }
@@ -97,11 +97,12 @@ pub fn measure(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
 async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
     let progress = Progress::stderr();
     let options = Options { profile: Profile::Release, ..Options::from_environment()? };
+    // Pools of an earlier use of the lab would build and drain in the meantime.
+    lab::down(&options.layout, &progress).await?;
     let lab = Lab::up_with(&options, &progress).await?;
     install::onlay(&lab, &progress).await?;
     install::example_secrets(&lab).await?;
     let kubectl = lab.kubectl()?;
-    clear(&kubectl).await?;
     let image = kubectl.run(&["get", "configmap", "-n", NAMESPACE, "machine-config-osimageurl", "-o", BASE]).await?;
     let base = Base { image: image.trim().to_owned(), rows: "", word: "base" };
     figures.extend(table(&lab, &base, &progress).await?);
@@ -126,14 +127,6 @@ async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
         .await?;
         figures.extend(table(&lab, &padded, &progress).await?);
     }
-    clear(&kubectl).await
-}
-
-/// Removes what a bench has made, also one that failed: its large base image would be that of the first table too.
-async fn clear(kubectl: &Kubectl) -> Outcome {
-    let of_pool = "machineosconfig,machineconfigpool,layeringpolicy";
-    kubectl.run(&["delete", of_pool, POOL, "--ignore-not-found"]).await?;
-    kubectl.run(&["delete", "machineconfig", CONFIG, "--ignore-not-found"]).await?;
     Ok(())
 }
 

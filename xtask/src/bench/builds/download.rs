@@ -21,7 +21,6 @@ pub async fn rows(lab: &Lab, base: &Base) -> Measured<Vec<Figure>> {
     let kubectl = lab.kubectl()?;
     let label = format!("node-role.kubernetes.io/{POOL}");
     let first = ready(lab).await?;
-    leave_other_pools(lab).await?;
     let joins = async || {
         kubectl.run(&["label", "node", NODE, &format!("{label}=")]).await?;
         Ok(())
@@ -38,15 +37,6 @@ pub async fn rows(lab: &Lab, base: &Base) -> Measured<Vec<Figure>> {
         row("first build, downloaded by a node", whole, "-"),
         row("last line changed, downloaded by a node", layer, "only that layer"),
     ])
-}
-
-/// Takes the node out of the pool that an earlier use of the lab has left it in.
-async fn leave_other_pools(lab: &Lab) -> Outcome {
-    let pool = Api::<MachineConfigNode>::all(lab.client().await?).get(NODE).await?.spec.pool.name;
-    if pool != "worker" {
-        lab.kubectl()?.run(&["label", "node", NODE, &format!("node-role.kubernetes.io/{pool}-")]).await?;
-    }
-    demo::in_pool(lab, "worker", &[NODE.to_owned()]).await
 }
 
 /// KiB that the node is sent from before something is done until it has staged an image.
