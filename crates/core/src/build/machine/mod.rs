@@ -190,6 +190,10 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
         Course::Ending => decision.look_again(now + SOON),
         Course::Lost => again(observed, target, build, "what its Job has pushed is not known", now, decision),
         Course::Deleted => deleted(observed, target, build, now, decision),
+        // A build that has begun does not go back: another try of it waits as a part of building.
+        Course::Waiting(message) if status::is_in(build.build, BuildConditionType::Building) => {
+            going(observed, target, build, Turn::building(message), now, decision);
+        }
         Course::Waiting(message) => going(observed, target, build, Turn::prepared(message), now, decision),
         Course::Building(message) => going(observed, target, build, Turn::building(message), now, decision),
         Course::Pushed(images) => join::pushed(observed, target, build, &images, now, decision),

@@ -43,9 +43,13 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
     if job.metadata.deletion_timestamp.is_some() || !is_owned(job, build) {
         return Run::Leaving;
     }
+    // An image that is in the registry counts, before the Job says how it has ended, and in whatever way it ends.
+    if let Some(Outcome::Pushed { image }) = last_word(part) {
+        return Run::Pushed(image);
+    }
     if let Some(ended) = condition(job, "Complete") {
-        return match pushed(part) {
-            Some(image) => Run::Pushed(image),
+        return match &part.pushed {
+            Some(image) => Run::Pushed(image.clone()),
             None if is_recent(ended, now) => Run::Ending,
             None => Run::Lost,
         };

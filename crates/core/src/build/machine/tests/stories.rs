@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::super::*;
 use super::world::{IMAGE, World, material, rendered, usable, with_file};
-use crate::build::spec::{Cause, Failure, Step};
+use crate::build::spec::{Cause, Failure, Outcome, Step};
 
 const OTHER_IMAGE: &str = "registry.example.com/os/image@sha256:22";
 
@@ -58,6 +58,26 @@ fn a_build_is_prepared_builds_and_succeeds() {
     assert_eq!(secret.metadata.name.as_deref(), Some("pull-worker"));
     assert_eq!((world.told("BuildStarted"), world.told("BuildSucceeded")), (1, 2), "on the build, and on its config");
     assert_eq!((world.told("BuildPrepared"), world.told("BuildRunning")), (1, 1));
+}
+
+#[rstest]
+#[case::it_says_nothing_yet(None)]
+#[case::its_time_ends_in_that_moment(Some("DeadlineExceeded"))]
+fn an_image_that_was_pushed_counts_however_its_job_ends(#[case] reason: Option<&str>) {
+    let mut world = World::new();
+    world.settle();
+    world.run_pod();
+    world.settle();
+    world.end_pod(Some(&Outcome::Pushed { image: IMAGE.to_owned() }));
+    if let Some(reason) = reason {
+        world.end_job_for(reason);
+    }
+    world.settle();
+    assert_eq!(World::state(world.only_build()).0, "Succeeded");
+    assert_eq!(world.served().0, Some(IMAGE));
+    assert_eq!((world.told("BuildPrepared"), world.told("BuildRunning")), (1, 1), "it never goes back");
+    world.end_job("Complete", 0);
+    assert!(!world.step(), "the Job's own words change nothing");
 }
 
 #[test]
@@ -272,18 +292,27 @@ fn what_is_served_is_served_on_while_the_base_image_cannot_be_looked_up() {
 }
 
 #[test]
-fn a_try_that_fails_is_told_while_the_next_one_runs() {
+fn a_try_that_fails_is_told_while_the_next_one_waits_and_runs() {
     let mut world = World::new();
     world.settle();
     world.run_pod();
-    world.end_pod(Some(&crate::build::spec::Outcome::Failed(Failure::new(Cause::NetworkFailed, "mirror away"))));
+    world.settle();
+    world.end_pod(Some(&Outcome::Failed(Failure::new(Cause::NetworkFailed, "mirror away"))));
     world.end_job("", 1);
+    world.settle();
+    let tells = |world: &World, words: &str| {
+        let (state, message) = World::state(world.only_build());
+        assert_eq!((state, world.told("BuildPrepared")), ("Building", 1), "it never goes back");
+        assert!(
+            message.contains(words) && message.contains("(try 2 of 4; the last one failed: mirror away)"),
+            "{message}"
+        );
+    };
+    tells(&world, "the Job decides what follows");
     world.now += SignedDuration::from_secs(1);
     world.run_pod();
     world.settle();
-    let (state, message) = World::state(world.only_build());
-    assert_eq!(state, "Building");
-    assert!(message.contains("(try 2 of 4; the last one failed: mirror away)"), "{message}");
+    tells(&world, "builds on node worker-0");
 }
 
 #[test]
