@@ -54,6 +54,27 @@ async fn a_build_that_needs_more_disk_than_its_policy_gives_says_so() {
     succeeds_with(&cluster, &json!({"retries": 0})).await;
 }
 
+/// A small file system stands for the disk of a node that others have filled.
+#[tokio::test]
+async fn a_build_whose_node_has_no_room_left_says_so_and_succeeds_once_there_is_some() {
+    let cluster = cluster().await;
+    cluster.apply(policy(&json!({"retries": 0}))).await;
+    let small = "mount -t tmpfs -o size=16m,uid=1000,gid=1000,mode=0755 tmpfs /var/lib/onlay/build-cache";
+    for node in WORKERS {
+        cluster.on_node(node, small).await;
+    }
+    cluster.apply(layered(POOL, "FROM configs AS final\nRUN true\n")).await;
+    let message = fails(&cluster).await;
+    for node in WORKERS {
+        cluster.on_node(node, "umount /var/lib/onlay/build-cache").await;
+    }
+    for words in ["no space left on device", "check space and memory of the build's node", "delete the MachineOSBuild"]
+    {
+        assert!(message.contains(words), "{message}");
+    }
+    succeeds_with(&cluster, &json!({"retries": 0})).await;
+}
+
 #[tokio::test]
 async fn a_build_that_takes_longer_than_its_policy_gives_says_where_it_was() {
     let cluster = cluster().await;
