@@ -41,11 +41,23 @@ type Measured<T> = Result<T, Box<dyn std::error::Error>>;
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut figures = Vec::new();
     let outcome = measure(arguments, &mut figures);
-    println!("\n{:42} {:>26}  {:10} HOW", "WHAT", "MEASURED", "GOAL");
-    for Figure { what, value, goal, how } in figures {
-        println!("{what:42} {value:>26}  {goal:10} {how}");
-    }
+    println!("\n{}", table(&figures));
     outcome
+}
+
+/// The figures under their headings, each column as wide as what is in it.
+fn table(figures: &[Figure]) -> String {
+    let heading = ["WHAT", "MEASURED", "GOAL", "HOW"];
+    let rows: Vec<_> = std::iter::once(heading).chain(figures.iter().map(Figure::row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (what, value, goal) = (width(0), width(1), width(2));
+    rows.iter().map(|row| format!("{:what$}  {:>value$}  {:goal$}  {}\n", row[0], row[1], row[2], row[3])).collect()
+}
+
+impl Figure {
+    fn row(&self) -> [&str; 4] {
+        [&self.what, &self.value, self.goal, self.how]
+    }
 }
 
 fn measure(arguments: &Arguments, figures: &mut Vec<Figure>) -> Outcome {
@@ -72,4 +84,16 @@ fn seconds(what: impl Into<String>, value: f64, goal: &'static str, how: &'stati
 
 fn mebibytes(what: impl Into<String>, kibibytes: f64, goal: &'static str, how: &'static str) -> Figure {
     Figure { what: what.into(), value: format!("{:.1} MiB", kibibytes / 1024.0), goal, how }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let figures = [seconds("a", 1.5, "", "by a clock"), mebibytes("of memory", 2048.0, "3 MiB", "by the kernel")];
+        let lines = ["WHAT       MEASURED  GOAL   HOW", "a            1.50 s         by a clock"];
+        assert_eq!(table(&figures).lines().collect::<Vec<_>>()[..2], lines);
+    }
 }
