@@ -41,6 +41,6 @@ pub use assets::Assets;
 pub use kubectl::Kubectl;
 pub use lab::Lab;
 pub use layout::Layout;
-pub use pki::Pki;
+pub use pki::{Pki, Validity};
 pub use progress::Progress;
 pub use registry_server::RegistryServer;

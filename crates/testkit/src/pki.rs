@@ -8,11 +8,13 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
 use serde_json::json;
+use time::{OffsetDateTime, SignedDuration};
 
 use crate::layout::{self, LayoutError};
 
@@ -68,6 +70,21 @@ pub struct User<'a> {
     pub name: &'a str,
     /// Group; rcgen writes one O at most.
     pub group: Option<&'a str>,
+}
+
+/// When a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+}
+
+impl Validity {
+    /// From one hour to another, counted from now: `hours(-2, -1)` is over, `hours(1, 2)` is yet to come.
+    pub fn hours(from: i64, until: i64) -> Self {
+        let now = OffsetDateTime::UNIX_EPOCH + SignedDuration::seconds(Timestamp::now().as_second());
+        Self { from: now + SignedDuration::hours(from), until: now + SignedDuration::hours(until) }
+    }
 }
 
 impl User<'static> {
@@ -138,10 +155,24 @@ impl Pki {
 
     /// A new serving certificate for the given names and addresses.
     pub fn issue_server(&self, name: &str, dns: &[&str], ips: &[IpAddr]) -> Result<PemPair, PkiError> {
+        self.issue_server_valid(name, dns, ips, None)
+    }
+
+    /// The same, valid then and at no other time.
+    pub fn issue_server_valid(
+        &self,
+        name: &str,
+        dns: &[&str],
+        ips: &[IpAddr],
+        validity: Option<Validity>,
+    ) -> Result<PemPair, PkiError> {
         let dns: Vec<_> = dns.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(dns).map_err(failure(name, &self.directory))?;
         params.subject_alt_names.extend(ips.iter().map(|ip| SanType::IpAddress(*ip)));
         params.distinguished_name = subject(User { name, group: None });
+        if let Some(Validity { from, until }) = validity {
+            (params.not_before, params.not_after) = (from, until);
+        }
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth, name)
     }
 
@@ -253,7 +284,7 @@ mod tests {
         let file = ca.with_file_name("leaf.pem");
         std::fs::write(&file, certificate).unwrap();
         let words = [&["openssl", "verify", "-x509_strict", "-CAfile", ca.as_str()], more, &[file.as_str()]].concat();
-        crate::command::run(&words).await.unwrap()
+        crate::command::run(&words).await.unwrap_or_else(|error| error.to_string())
     }
 
     #[tokio::test]
@@ -263,6 +294,18 @@ mod tests {
         let node = pki.issue_node("worker-0", &[IpAddr::from([10, 223, 0, 20])], "https://10.223.0.1:6443").unwrap();
         let more = ["-verify_ip", "10.223.0.20", "-verify_hostname", "worker-0", "-purpose", "sslserver"];
         assert!(openssl_verify(&pki.ca_file(), &node.serving.certificate, &more).await.contains("OK"));
+    }
+
+    #[tokio::test]
+    async fn openssl_accepts_a_certificate_while_it_is_valid() {
+        let (_keep, path) = directory();
+        let pki = Pki::ensure(&path).unwrap();
+        let pair = pki.issue_server_valid("front", &["front"], &[], Some(Validity::hours(1, 3))).unwrap();
+        let at = |hours: i64| (Timestamp::now().as_second() + hours * 3600).to_string();
+        for (hours, words) in [(0, "certificate is not yet valid"), (2, ": OK"), (4, "certificate has expired")] {
+            let said = openssl_verify(&pki.ca_file(), &pair.certificate, &["-attime", &at(hours)]).await;
+            assert!(said.contains(words), "in {hours} h: {said}");
+        }
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use futures::stream::{self, Stream, StreamExt};
 
 use super::{RegistryServer, RegistryServerError};
 use crate::layout;
-use crate::pki::Pki;
+use crate::pki::{Pki, Validity};
 use crate::registry::files;
 
 /// What goes wrong with a request.
@@ -78,9 +78,14 @@ struct Shared {
 impl RegistryServer {
     /// Starts a proxy before this registry, with the same authority and the same user; nothing is spoiled yet.
     pub fn spoiled(&self) -> Result<SpoiledRegistry, RegistryServerError> {
+        self.spoiled_valid(None)
+    }
+
+    /// The same with a certificate that is valid then, and at no other time.
+    pub fn spoiled_valid(&self, validity: Option<Validity>) -> Result<SpoiledRegistry, RegistryServerError> {
         let io = |what| move |source| RegistryServerError::Io { what, source };
         let pki = Pki::ensure(&self.directory.join("pki"))?;
-        let own = pki.issue_server("spoiled", &[], &[Ipv4Addr::LOCALHOST.into()])?;
+        let own = pki.issue_server_valid("spoiled", &[], &[Ipv4Addr::LOCALHOST.into()], validity)?;
         let listener = TcpListener::bind("127.0.0.1:0").map_err(io("listen on loopback"))?;
         listener.set_nonblocking(true).map_err(io("listen on loopback"))?;
         let address = listener.local_addr().map_err(io("listen on loopback"))?.to_string();
