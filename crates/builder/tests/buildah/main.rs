@@ -6,6 +6,7 @@
 mod base;
 mod cache;
 mod checks;
+mod clock;
 mod declared;
 mod drivers;
 mod extras;

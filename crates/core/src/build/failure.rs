@@ -49,6 +49,19 @@ const CONNECTION: [&str; 3] = ["write: broken pipe", "use of closed network conn
 /// Words of a machine that is out of something.
 const MACHINE: [&str; 4] =
     ["no space left on device", "cannot allocate memory", "exited on killed", "too many open files"];
+/// Words of a certificate or a package list that is not valid yet, or no more, in lower case: of Go, OpenSSL and what is linked with it
+/// (curl, dnf, Python, Node.js), of GnuTLS as apt and wget print it, of rustls, and of apt about a repository.
+const VALIDITY: [&str; 9] = [
+    "certificate has expired",
+    "certificate is not yet valid",
+    "certificate chain uses expired certificate",
+    "certificate chain uses not yet valid certificate",
+    "certificate has not yet been activated",
+    "peer certificate: certificate expired",
+    "peer certificate: certificate not valid yet",
+    "is expired (invalid since",
+    "is not valid yet (invalid for another",
+];
 /// Words of a certificate that is not trusted.
 const CERTIFICATE: [&str; 4] =
     ["x509:", "certificate verify failed", "server gave http response to https client", "bad certificate"];
@@ -73,6 +86,8 @@ pub fn registry_cause(text: &str) -> Cause {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&MACHINE) {
         Cause::MachineFailed
+    } else if says(&VALIDITY) {
+        Cause::NotValidNow
     } else if says(&CERTIFICATE) {
         Cause::CertificateNotTrusted
     } else if says(&ACCESS) {
@@ -105,7 +120,9 @@ fn command_cause(output: &[String]) -> Cause {
         if MACHINE.iter().any(|word| line.contains(word)) {
             return Cause::MachineFailed;
         }
-        if NETWORK.iter().any(|word| line.contains(word)) {
+        if VALIDITY.iter().any(|word| line.contains(word)) {
+            cause = Cause::NotValidNow;
+        } else if cause == Cause::InstructionFailed && NETWORK.iter().any(|word| line.contains(word)) {
             cause = Cause::NetworkFailed;
         }
     }
@@ -132,6 +149,10 @@ pub fn way_out(cause: Cause) -> &'static str {
         Cause::CertificateNotTrusted => {
             "put its authority into the ConfigMap of registry authorities, or into the one of what builds trust \
              (spec.build.trustedCA of the pool's LayeringPolicy)"
+        }
+        Cause::NotValidNow => {
+            "check the clocks of the build's node and of the server, and for how long the certificate or the package list is \
+             valid"
         }
         Cause::AccessDenied => "check the credentials in the secret, and what they are allowed to do there",
         Cause::ImageNotFound => "check the name of the image",

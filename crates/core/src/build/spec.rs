@@ -127,6 +127,8 @@ pub enum Cause {
     AccessDenied,
     /// The certificate of a registry is not trusted.
     CertificateNotTrusted,
+    /// A certificate or a package list is not valid at the present time, by the clock of the build's node: not yet, or no more.
+    NotValidNow,
     /// The network or a server on it did not answer.
     NetworkFailed,
     /// Something that the build is given is no longer what it was when the build was made.
@@ -150,6 +152,7 @@ impl Cause {
             Self::ImageNotFound => "ImageNotFound",
             Self::AccessDenied => "AccessDenied",
             Self::CertificateNotTrusted => "CertificateNotTrusted",
+            Self::NotValidNow => "NotValidNow",
             Self::NetworkFailed => "NetworkFailed",
             Self::InputChanged => "InputChanged",
             Self::TimedOut => "TimedOut",
@@ -160,7 +163,8 @@ impl Cause {
 
     /// Whether the same build would fail again, so that trying it is in vain.
     pub const fn is_definitive(self) -> bool {
-        !matches!(self, Self::NetworkFailed | Self::InputChanged | Self::MachineFailed | Self::BuilderFailed)
+        use Cause::{BuilderFailed, InputChanged, MachineFailed, NetworkFailed, NotValidNow};
+        !matches!(self, NotValidNow | NetworkFailed | InputChanged | MachineFailed | BuilderFailed)
     }
 }
 

@@ -66,6 +66,13 @@ fn failure(recorded: &str, containerfile: &str, exit_code: i32) -> Failure {
     Cause::CertificateNotTrusted,
     "certificate signed by unknown authority; put its authority into the ConfigMap of registry authorities"
 )]
+#[case::a_registry_whose_certificate_is_over(
+    include_str!("../fixtures/buildah-1.28.2/registry-expired.txt"),
+    "FROM 127.0.0.1:8441/os/base:1 AS tool\nFROM configs AS final\nCOPY --from=tool /x /x\n",
+    125,
+    Cause::NotValidNow,
+    "2026-11-29T17:28:25Z; check the clocks of the build's node and of the server"
+)]
 fn a_build_failure_says_line_instruction_and_way_out(
     #[case] recorded: &str,
     #[case] containerfile: &str,
@@ -79,12 +86,50 @@ fn a_build_failure_says_line_instruction_and_way_out(
     assert!(!failure.output.iter().any(|line| line.starts_with("subprocess exited with")), "{failure:?}");
 }
 
+/// What commands print where a clock is wrong, as recorded with OpenSSL 3.0, curl 7.88, wget 1.21 (GnuTLS), Python 3.11, npm 11,
+/// rustls 0.23 and, in the fixtures, apt 2.6.1 (GnuTLS 3.7).
+#[rstest]
+#[case::apt_at_a_list_that_is_over(include_str!("../fixtures/apt-2.6.1/list-expired.txt"))]
+#[case::apt_at_a_list_that_is_yet_to_come(include_str!("../fixtures/apt-2.6.1/list-not-valid-yet.txt"))]
+#[case::apt_at_a_mirror_that_is_over(include_str!("../fixtures/apt-2.6.1/certificate-expired.txt"))]
+#[case::apt_at_a_mirror_that_is_yet_to_come(include_str!("../fixtures/apt-2.6.1/certificate-not-valid-yet.txt"))]
+#[case::curl_afterwards("curl: (60) SSL certificate problem: certificate has expired")]
+#[case::curl_before("curl: (60) SSL certificate problem: certificate is not yet valid")]
+#[case::openssl_afterwards("depth=0 CN = localhost\nverify error:num=10:certificate has expired")]
+#[case::openssl_before("depth=0 CN = localhost\nverify error:num=9:certificate is not yet valid")]
+#[case::wget_afterwards("ERROR: The certificate of ‘localhost’ is not trusted.\nThe certificate has expired")]
+#[case::wget_before(
+    "ERROR: The certificate of ‘localhost’ is not trusted.\nThe certificate has not yet been activated"
+)]
+#[case::python("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1006)>")]
+#[case::npm("npm error request to https://localhost/x failed, reason: certificate is not yet valid")]
+#[case::rustls_afterwards(
+    "invalid peer certificate: certificate expired: verification time 1796060775 (UNIX), but certificate is not valid after \
+     1796057174 (3601 seconds ago)"
+)]
+#[case::rustls_before(
+    "invalid peer certificate: certificate not valid yet: verification time 1796060775 (UNIX), but certificate is not \
+     valid before 1796064374 (3599 seconds in future)"
+)]
+#[case::in_spite_of_a_network_that_fails_too(
+    "curl: (60) SSL certificate problem: certificate has expired\nconnection refused"
+)]
+#[case::after_a_network_that_failed("connection refused\ncurl: (60) SSL certificate problem: certificate has expired")]
+fn a_command_that_meets_another_time_is_told_the_clock(#[case] output: &str) {
+    let step = "RUN apt-get update && apt-get install -y nosuchpkg";
+    let recorded = format!("STEP 1/1: {step}\n{output}\nError: building at STEP \"{step}\": exit status 100\n");
+    let failure = failure(&recorded, &format!("FROM configs AS final\n{step}\n"), 100);
+    assert_eq!(failure.cause, Cause::NotValidNow, "{failure:?}");
+    assert!(failure.message.starts_with("check the clocks of the build's node"), "{}", failure.message);
+}
+
 #[rstest]
 #[case::without_credentials(include_str!("../fixtures/buildah-1.28.2/push-anonymous.txt"), Cause::AccessDenied)]
 #[case::with_a_wrong_password(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"), Cause::AccessDenied)]
 #[case::to_nobody(include_str!("../fixtures/buildah-1.28.2/push-unreachable.txt"), Cause::NetworkFailed)]
 #[case::to_one_that_hangs_up(include_str!("../fixtures/buildah-1.28.2/push-dropped.txt"), Cause::NetworkFailed)]
 #[case::to_a_stranger(include_str!("../fixtures/buildah-1.28.2/push-untrusted.txt"), Cause::CertificateNotTrusted)]
+#[case::to_one_whose_time_is_yet_to_come(include_str!("../fixtures/buildah-1.28.2/push-not-valid-yet.txt"), Cause::NotValidNow)]
 fn a_push_failure_has_a_cause(#[case] recorded: &str, #[case] cause: Cause) {
     assert_eq!(registry_failure(recorded).0, cause);
 }

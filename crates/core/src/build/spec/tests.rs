@@ -44,6 +44,7 @@ fn a_message_fits_and_keeps_what_matters(#[case] mut failure: Failure, #[case] o
 #[case::a_refused_push(Outcome::Failed(failure(Cause::AccessDenied)), 2)]
 #[case::an_untrusted_registry(Outcome::Failed(failure(Cause::CertificateNotTrusted)), 2)]
 #[case::a_base_that_is_no_ostree(Outcome::Failed(failure(Cause::BaseImageNotOstree)), 2)]
+#[case::a_certificate_of_another_time(Outcome::Failed(failure(Cause::NotValidNow)), 1)]
 #[case::a_network_that_fails(Outcome::Failed(failure(Cause::NetworkFailed)), 1)]
 #[case::a_full_disk(Outcome::Failed(failure(Cause::MachineFailed)), 1)]
 fn only_what_would_fail_again_is_definitive(#[case] outcome: Outcome, #[case] exit_code: i32) {
