@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::io;
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
@@ -51,6 +52,21 @@ pub enum RegistryError {
         /// What the client says.
         source: Box<OciDistributionError>,
     },
+    /// A registry whose certificate is not valid at the present time.
+    #[error(
+        "image {image}: the certificate of registry {registry} is not valid now ({reason}); check the clock of the machine that \
+         asks, and for how long the certificate is valid"
+    )]
+    NotValidNow {
+        /// The image that was asked for.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// What is wrong with the certificate.
+        reason: String,
+        /// What the client says.
+        source: Box<OciDistributionError>,
+    },
     /// A registry that does not answer.
     #[error("image {image}: registry {registry} does not answer ({reason}); check its name and the network")]
     Unreachable {
@@ -88,7 +104,9 @@ impl Asked<'_> {
         if let OciDistributionError::RequestError(_) = error {
             let reason = root_cause(&error);
             let source = Box::new(error);
-            return if is_about_trust(&*source) {
+            return if is_about_time(&*source) {
+                RegistryError::NotValidNow { image, registry, reason, source }
+            } else if is_about_trust(&*source) {
                 RegistryError::Untrusted { image, registry, reason, source }
             } else {
                 RegistryError::Unreachable { image, registry, reason, source }
@@ -151,22 +169,34 @@ fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
     Some((status, way_out))
 }
 
-/// The innermost of the causes of an error.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+/// An error and its causes, from the outside in. An error of the system that carries another one passes it over as its source.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(system) => system.get_ref().map(|carried| carried as &(dyn Error + 'static)),
+        None => error.source(),
+    })
 }
 
-fn is_about_trust(error: &dyn Error) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("certificate") {
-            return true;
-        }
-        cause = error.source();
+/// The innermost of the causes of an error.
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn is_about_trust(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.to_string().contains("certificate"))
+}
+
+/// Whether a certificate is refused that was valid, or will be.
+fn is_about_time(error: &(dyn Error + 'static)) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let refused = causes(error).find_map(refusal);
+    matches!(refused, Some(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }))
+}
+
+/// Why TLS refuses a certificate, where an error is that.
+fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::CertificateError> {
+    match error.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(refused)) => Some(refused),
+        _ => None,
     }
-    false
 }

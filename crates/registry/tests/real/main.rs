@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onlay_registry::{DockerConfig, Registry, RegistryError};
-use onlay_testkit::RegistryServer;
+use onlay_testkit::{RegistryServer, Validity};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -88,6 +88,29 @@ async fn a_strange_certificate_is_not_trusted() {
         registry(&other).resolve(&image, &amd64(), &credentials(&server, RegistryServer::PASSWORD)).await.unwrap_err();
     assert!(matches!(error, RegistryError::Untrusted { .. }), "{error:?}");
     assert!(error.to_string().contains("ConfigMap of registry authorities"), "{error}");
+}
+
+#[rstest]
+#[case::is_over(Validity::hours(-2, -1), "certificate expired")]
+#[case::is_yet_to_come(Validity::hours(1, 2), "certificate not valid yet")]
+#[tokio::test]
+async fn a_certificate_whose_time(#[case] validity: Validity, #[case] reason: &str) {
+    let (server, _) = ostree_image().await;
+    let asked = async |validity| {
+        let front = server.spoiled_valid(validity).unwrap();
+        let credentials = DockerConfig::parse(front.docker_config().as_bytes()).unwrap();
+        let image = format!("{}/os/base:1", front.address());
+        (registry(&server).resolve(&image, &amd64(), &credentials).await, image)
+    };
+    let (answer, image) = asked(Some(validity)).await;
+    let error = answer.unwrap_err();
+    assert!(matches!(error, RegistryError::NotValidNow { .. }), "{error:?}");
+    let text = error.to_string();
+    for words in [&*image, reason, "check the clock of the machine that asks"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("ConfigMap"), "{text}");
+    asked(None).await.0.unwrap();
 }
 
 #[tokio::test]
