@@ -173,7 +173,11 @@ fn innermost(text: &str) -> &str {
 
 /// What a person can do about a failed fetch; the words are those of skopeo, the registries and ostree-ext.
 fn way_out(text: &str) -> &'static str {
-    const HINTS: [(&[&str], &str); 7] = [
+    const HINTS: [(&[&str], &str); 8] = [
+        (
+            &["certificate has expired or is not yet valid"],
+            "check the clock of this node, and for how long the registry's certificate is valid",
+        ),
         (
             &["x509:", "certificate"],
             "put the registry's CA into /etc/containers/certs.d/HOST:PORT/ca.crt or name its directory with --cert-dir",
@@ -213,6 +217,7 @@ mod tests {
 
     #[rstest]
     #[case::an_unknown_ca_names_the_place_for_it("pinging: x509: certificate signed by unknown authority", "certs.d")]
+    #[case::another_time_names_the_clock("x509: certificate has expired or is not yet valid: current time", "clock")]
     #[case::wrong_password_names_the_credentials("unauthorized: authentication required", "credentials")]
     #[case::a_digest_that_is_gone_asks_for_a_push("reading manifest sha256:1: manifest unknown", "push it again")]
     #[case::a_plain_image_asks_for_an_ostree_base("No ostree.final-diffid label found, not an ostree", "FROM")]

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use onlay_testkit::RegistryServer;
+use onlay_testkit::registry_server::SpoiledRegistry;
+use onlay_testkit::{RegistryServer, Validity};
 use serde_json::json;
 
 use crate::base::Workshop;
@@ -33,6 +34,13 @@ impl<'a> Registry<'a> {
     /// Pushes an image that holds no ostree commit.
     pub async fn push_plain(&self, repository: &str) -> String {
         self.server.push_empty(repository, &json!({})).await.unwrap()
+    }
+
+    /// Another address of the registry, with a certificate that is valid then, and at no other time; `front.json` has the credentials.
+    pub fn front(&self, validity: Option<Validity>) -> SpoiledRegistry {
+        let front = self.server.spoiled_valid(validity).unwrap();
+        fs::write(self.workshop.path("front.json"), front.docker_config()).unwrap();
+        front
     }
 
     /// The options of onlay-ostree for these files of credentials and certificates.

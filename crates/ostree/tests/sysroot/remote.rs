@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use onlay_testkit::Validity;
 use rstest::rstest;
 
 use crate::base::Workshop;
@@ -61,6 +62,28 @@ async fn a_refused_pull_says_what_was_tried_and_the_way_out(
     for part in expected {
         assert!(error.contains(part), "{part:?} is missing in: {error}");
     }
+}
+
+#[rstest]
+#[case::is_over(Validity::hours(-2, -1))]
+#[case::is_yet_to_come(Validity::hours(1, 2))]
+#[tokio::test]
+async fn a_certificate_whose_time(#[case] validity: Validity) {
+    let workshop = Workshop::new();
+    let registry = Registry::start(&workshop).await;
+    let pushed = registry.push(&workshop.image("hello"), "os/base").await;
+    let at = |address: &str| format!("{address}/{}", pushed.split_once('/').unwrap().1);
+    let access = registry.access("front.json", "certs");
+    let sysroot = workshop.path("sys");
+    let front = registry.front(Some(validity));
+    let image = at(front.address());
+    let deploy = ["deploy", "--sysroot", &sysroot, "--stateroot", "debian", "--image", &image];
+    let error = refused(&[&deploy[..], &refs(&access)].concat());
+    assert!(error.contains(&image) && error.contains("check the clock of this node"), "{error}");
+    assert!(!error.contains("certs.d"), "{error}");
+
+    let front = registry.front(None);
+    workshop.deploy(&at(front.address()), &refs(&access));
 }
 
 #[tokio::test]
