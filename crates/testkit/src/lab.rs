@@ -231,10 +231,10 @@ impl Lab {
         let content = base_image::Programs { kubelet: &kubelet, kube_proxy: &kube_proxy, onlay_ostree: &ostree };
         let image = base_image::ensure(layout, progress, content).await?;
         progress.step("base image pushed", image.push(layout)).await?;
-        progress.step("first disk installed", node::prepare(layout, programs, &image)).await?;
+        progress.step("first disk copied", node::prepare(layout, progress, programs, &image)).await?;
         let nodes: Vec<_> = names.iter().map(|name| self.node(name)).collect::<Result<_, _>>()?;
         let disks = try_join_all(nodes.iter().map(|node| node.install(&self.pki)));
-        progress.step("all disks installed", disks).await?;
+        progress.step("all disks copied", disks).await?;
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use tokio::process::Command;
 
-use crate::Layout;
 use crate::base_image::BaseImage;
 use crate::command::{self, CommandError};
 use crate::layout::{self, LayoutError};
@@ -17,6 +16,7 @@ use crate::pki::Pki;
 use crate::process::{self, ProcessError};
 use crate::programs::Programs;
 use crate::wait::{self, TimedOut};
+use crate::{Layout, Progress};
 
 pub mod boot_entry;
 pub mod cgroups;
@@ -93,13 +93,18 @@ pub enum NodeError {
     TimedOut(#[from] TimedOut),
 }
 
-/// Makes everything that all nodes share: the supervisor's program and the disk that theirs are copied from, installed
-/// from the lab's registry, where `image` must have been pushed to.
-pub async fn prepare(layout: &Layout, programs: &Programs, image: &BaseImage) -> Result<(), NodeError> {
+/// Makes everything that all nodes share: the supervisor's program and the disk that theirs are copied from. `image` must
+/// have been pushed to the lab's registry, since a disk that is not in the cache is installed from there.
+pub async fn prepare(
+    layout: &Layout,
+    progress: &Progress,
+    programs: &Programs,
+    image: &BaseImage,
+) -> Result<(), NodeError> {
     let built = programs.supervisor();
     let bytes = std::fs::read(&built).map_err(|source| LayoutError::Io { path: built, source })?;
     layout::write_whole(&supervisor_program(layout), bytes, 0o755)?;
-    Ok(disk::install_seed(layout, &programs.ostree(), image).await?)
+    Ok(disk::make_seed(layout, progress, &programs.ostree(), image).await?)
 }
 
 fn supervisor_program(layout: &Layout) -> Utf8PathBuf {

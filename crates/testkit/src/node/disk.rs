@@ -1,22 +1,23 @@
 //! A node's disk: an ostree sysroot in a directory.
 //!
-//! The first one is installed from the registry, as on any machine. The others start as copies of it that share the
-//! files which ostree never changes in place: objects, and the deployments' /usr, which are links to objects.
+//! One is installed from the registry, as on any machine, and kept in the cache. Each lab has a copy of it, the
+//! seed, which shares no file with the cache. Those of the nodes start as copies of the seed that share with it the files
+//! which ostree never changes in place: objects, and the deployments' /usr, which are links to objects.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::base_image::BaseImage;
-use crate::cache;
-use crate::command::{self, CommandError, command};
+use crate::cache::{self, CacheError};
+use crate::command::{self, CommandError};
 use crate::layout::{self, LayoutError};
 use crate::node::boot_entry::{BootEntry, BootEntryError};
 use crate::node::supervisor::STATEROOT;
-use crate::{Layout, registry};
+use crate::{Layout, Progress};
+
+mod kept;
 
 /// The name, among the nodes, of the disk that the others are copied from.
 const SEED: &str = "seed";
-/// The kernel arguments of a node that nobody has configured.
-const KERNEL_ARGUMENTS: [&str; 2] = ["root=LABEL=root", "rw"];
 
 /// Why a disk could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum DiskError {
         /// What onlay-ostree said.
         source: CommandError,
     },
+    /// The release of libostree is not known.
+    #[error("failed to ask which libostree installs disks")]
+    Version(#[source] CommandError),
+    /// The installed disk could not be kept.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The disk could not be copied or removed.
     #[error("failed to {what} {disk}")]
     Copy {
@@ -39,7 +46,7 @@ pub enum DiskError {
         /// What the program said.
         source: CommandError,
     },
-    /// The record of the image could not be written.
+    /// The record of the kept disk could not be written.
     #[error(transparent)]
     File(#[from] LayoutError),
     /// The disk does not boot.
@@ -47,23 +54,31 @@ pub enum DiskError {
     Boot(#[from] BootEntryError),
 }
 
-/// Installs the image from the registry onto the disk that others are copied from, unless it is there.
-pub async fn install_seed(layout: &Layout, onlay_ostree: &Utf8Path, image: &BaseImage) -> Result<(), DiskError> {
-    let disk = layout.sysroot(SEED);
-    let (record, pull_spec) = (layout.node_dir(SEED).join("image"), image.pull_spec());
-    if std::fs::read_to_string(&record).is_ok_and(|installed| installed == pull_spec) {
+/// Makes the seed as a copy of the disk that `image` gives, unless it is one. The lab's registry must have the image.
+pub async fn make_seed(
+    layout: &Layout,
+    progress: &Progress,
+    onlay_ostree: &Utf8Path,
+    image: &BaseImage,
+) -> Result<(), DiskError> {
+    let installation = kept::Installation::of(onlay_ostree, image).await?;
+    let record = layout.node_dir(SEED).join("kept");
+    if std::fs::read_to_string(&record).is_ok_and(|name| name == installation.name()) {
         return Ok(());
     }
+    copy_kept(layout, &installation.ensure(layout, progress).await?).await?;
+    Ok(layout::write_whole(&record, installation.name(), 0o644)?)
+}
+
+/// Makes the seed as a copy of the disk `kept` that shares nothing with it, in place of what is there. One program copies
+/// all of it: what is linked there is linked here. An attribute that cannot be copied is an error.
+async fn copy_kept(layout: &Layout, kept: &Utf8Path) -> Result<(), DiskError> {
+    let disk = layout.sysroot(SEED);
     remove(layout, SEED).await?;
-    let mut deploy = command(&[onlay_ostree.as_str(), "deploy", "--stateroot", STATEROOT]);
-    deploy.args(["--sysroot", disk.as_str(), "--image", &pull_spec]);
-    deploy.args(["--authfile", registry::auth_file(layout).as_str()]);
-    deploy.args(["--cert-dir", registry::cert_dir(layout).as_str()]);
-    deploy.args(KERNEL_ARGUMENTS.iter().flat_map(|argument| ["--karg", argument]));
     make_parent(&disk)?;
-    let installed = command::output(&mut deploy).await;
-    installed.map_err(|source| DiskError::Install { image: pull_spec.clone(), source })?;
-    Ok(layout::write_whole(&record, pull_spec, 0o644)?)
+    let cp = ["cp", "--archive", "--preserve=xattr", "--reflink=auto", "--", kept.as_str(), disk.as_str()];
+    let copied = command::run(&cp).await.map(drop);
+    copied.map_err(|source| DiskError::Copy { what: "copy the kept disk to", disk, source })
 }
 
 /// Makes the disk of the node `name` as a copy of the seed, in place of what is there.
@@ -130,7 +145,94 @@ fn children(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+
     use super::*;
+    use crate::command::command;
+
+    const ATTRIBUTE: &str = "trusted.lab";
+
+    fn layout(directory: &tempfile::TempDir) -> Layout {
+        let root = Utf8Path::from_path(directory.path()).unwrap();
+        Layout::new(root.join("state"), root.join("cache")).unwrap()
+    }
+
+    /// Installs the smallest system into the new directory `disk`, by the program `ostree`.
+    async fn install(disk: &Utf8Path, tree: &Utf8Path) {
+        for path in ["boot", "dev", "proc", "run", "sys", "sysroot", "tmp", "usr/bin", "usr/etc", "var"] {
+            std::fs::create_dir_all(tree.join(path)).unwrap();
+        }
+        let modules = tree.join("usr/lib/modules/6.1.0-tiny");
+        std::fs::create_dir_all(&modules).unwrap();
+        symlink("sysroot/ostree", tree.join("ostree")).unwrap();
+        for name in ["usr/bin/ping", "usr/etc/greeting", "usr/lib/os-release"] {
+            std::fs::write(tree.join(name), "ID=tiny\n").unwrap();
+        }
+        for name in ["initramfs.img", "vmlinuz"] {
+            std::fs::write(modules.join(name), name).unwrap();
+        }
+        setxattr(tree.join("usr/bin/ping").as_str(), ATTRIBUTE, b"kept", XattrFlags::empty()).unwrap();
+        std::fs::create_dir_all(disk).unwrap();
+        let (sysroot, repo) = (format!("--sysroot={disk}"), format!("--repo={disk}/ostree/repo"));
+        let (tree, stateroot) = (format!("--tree=dir={tree}"), format!("--os={STATEROOT}"));
+        for words in [
+            &["admin", "init-fs", "--modern", disk.as_str()][..],
+            &["admin", "os-init", sysroot.as_str(), STATEROOT],
+            &[repo.as_str(), "config", "set", "sysroot.bootloader", "none"],
+            &[repo.as_str(), "commit", "--branch=tiny", "--bootable", tree.as_str()],
+            &["admin", "deploy", sysroot.as_str(), stateroot.as_str(), "--karg=rw", "tiny"],
+        ] {
+            command::output(command(&["ostree"]).args(words).env(kept::MUTABLE.0, kept::MUTABLE.1)).await.unwrap();
+        }
+    }
+
+    /// Everything below `directory`, with what can be seen of it from outside.
+    async fn listed(directory: &Utf8Path) -> Vec<String> {
+        let format = "%P %y %m %U:%G %i %n %s %T@ %C@ %l\n";
+        let found = command::run(&["find", directory.as_str(), "-printf", format]).await.unwrap();
+        found.lines().map(str::to_owned).collect()
+    }
+
+    async fn is_immutable(directory: &Utf8Path) -> bool {
+        let listed = command::run(&["lsattr", "-d", directory.as_str()]).await.unwrap();
+        listed.split(' ').next().unwrap().contains('i')
+    }
+
+    #[tokio::test]
+    async fn a_node_has_the_installed_disk_with_links_and_attributes_and_the_kept_one_never_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let kept = layout.cache().join("disk-1");
+        install(&kept, &layout.cache().join("tree")).await;
+        let before = listed(&kept).await;
+
+        copy_kept(&layout, &kept).await.unwrap();
+        copy_seed(&layout, "worker-0").await.unwrap();
+
+        let node = layout.sysroot("worker-0");
+        let repo = format!("--repo={node}/ostree/repo");
+        command::run(&["ostree", "fsck", "--quiet", &repo]).await.unwrap();
+        let deployment = first_deployment(&layout, "worker-0").unwrap();
+        assert!(is_immutable(&deployment).await);
+        let ping = |root: &Utf8Path| BootEntry::newest(root).unwrap().deployment(root).unwrap().join("usr/bin/ping");
+        let mut value = [0; 8];
+        let length = getxattr(ping(&node).as_str(), ATTRIBUTE, &mut value).unwrap();
+        assert_eq!(&value[..length], b"kept");
+        let file = |root: &Utf8Path| ping(root).metadata().unwrap();
+        assert_eq!(file(&node).ino(), file(&layout.sysroot(SEED)).ino());
+        assert_eq!(file(&node).nlink(), 4, "the object and the file of the deployment, in the seed and in the node");
+        assert_ne!(file(&node).ino(), file(&kept).ino());
+
+        std::fs::write(deployment.join("etc/greeting"), "node\n").unwrap();
+        std::fs::write(ping(&node), "node\n").unwrap();
+        remove(&layout, "worker-0").await.unwrap();
+        remove(&layout, SEED).await.unwrap();
+        assert_eq!(listed(&kept).await, before);
+        cache::keep_only(&layout, "disk", "2").await.unwrap();
+        assert!(!kept.exists());
+    }
 
     #[test]
     fn a_copy_shares_objects_and_usr_and_nothing_else() {
