@@ -145,15 +145,9 @@ async fn a_changed_last_line_runs_alone_on_the_node_of_the_build_before() {
 async fn a_person_who_asks_for_another_build_gets_every_instruction_anew() {
     let cluster = cluster().await;
     build(&cluster, &text("true")).await;
-    let before = cluster.build_is(POOL, "Succeeded", BUILD).await.uid();
+    let before = cluster.build_is(POOL, "Succeeded", BUILD).await;
     cluster.kubectl(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await;
-    wait::until("another build", BUILD, async || {
-        let now = cluster.build_is(POOL, "Succeeded", BUILD).await;
-        Ok::<_, String>((now.uid() != before).then_some(()))
-    })
-    .await
-    .unwrap();
-    let again = cluster.build_is(POOL, "Succeeded", BUILD).await;
+    let again = cluster.next_build(POOL, &before).await;
     let pod = pod_of(&cluster, &again).await;
     let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod.name_any()]).await;
     let ran = log.split("RUN echo first").nth(1).unwrap_or_default();

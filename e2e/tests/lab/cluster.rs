@@ -206,10 +206,27 @@ impl Cluster {
 
     /// Waits until the newest build of a MachineOSConfig, which an annotation names, has `condition` True, and returns it.
     pub async fn build_is(&self, config: &str, condition: &str, deadline: Duration) -> MachineOSBuild {
+        let what = format!("a build of {config} to be {condition}");
+        self.newest_build(config, &what, deadline, |build| build_condition(build, condition)).await
+    }
+
+    /// Waits until a build of a MachineOSConfig that is not this one has succeeded, and returns it. It may have the same name.
+    pub async fn next_build(&self, config: &str, before: &MachineOSBuild) -> MachineOSBuild {
+        let what = format!("a build of {config} besides {} to be Succeeded", before.name_any());
+        let is_next = |build: &MachineOSBuild| build.uid() != before.uid() && build_condition(build, "Succeeded");
+        self.newest_build(config, &what, BUILD, is_next).await
+    }
+
+    async fn newest_build(
+        &self,
+        config: &str,
+        what: &str,
+        deadline: Duration,
+        wanted: impl Fn(&MachineOSBuild) -> bool,
+    ) -> MachineOSBuild {
         let configs = Api::<MachineOSConfig>::all(self.client.clone());
         let builds = Api::<MachineOSBuild>::all(self.client.clone());
-        let what = format!("a build of {config} to be {condition}");
-        let waited = wait::until(&what, deadline, async || {
+        let waited = wait::until(what, deadline, async || {
             let config = configs.get(config).await.map_err(|error| error.to_string())?;
             let status = config.status.clone().unwrap_or_default();
             if status.observed_generation != config.metadata.generation {
@@ -219,10 +236,7 @@ impl Cluster {
                 return Err(json!(status.conditions).to_string());
             };
             let build = builds.get(current).await.map_err(|error| error.to_string())?;
-            let status = build.status.clone().unwrap_or_default();
-            let seen =
-                status.conditions.iter().any(|known| known.type_ == condition && known.status == ConditionStatus::True);
-            if seen { Ok(Some(build)) } else { Err(json!(status).to_string()) }
+            if wanted(&build) { Ok(Some(build)) } else { Err(json!(build.status).to_string()) }
         });
         self.or_give_up(waited.await).await
     }
@@ -285,6 +299,12 @@ pub fn digest_of(image: &str) -> &str {
 /// Whether a pool's target is made of no MachineConfig: one that was just deleted is rendered still.
 fn is_empty(pool: &MachineConfigPool) -> bool {
     pool.spec.configuration.as_ref().is_some_and(|target| target.source.is_empty())
+}
+
+/// Whether a build has a condition that is True.
+fn build_condition(build: &MachineOSBuild, type_: &str) -> bool {
+    let mut conditions = build.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|known| known.type_ == type_ && known.status == ConditionStatus::True)
 }
 
 /// The status of a pool's condition, empty when it has none.

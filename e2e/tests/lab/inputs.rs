@@ -104,13 +104,7 @@ async fn a_build_is_given_all_that_the_policy_and_the_namespace_have() {
     .unwrap();
 
     provide(&cluster, "second").await;
-    wait::until("a build of the file that has changed", BUILD, async || {
-        let build = cluster.build_is(POOL, "Succeeded", BUILD).await;
-        Ok::<_, String>((build.name_any() != first.name_any()).then_some(()))
-    })
-    .await
-    .unwrap();
-    let second = cluster.build_is(POOL, "Succeeded", BUILD).await;
+    let second = cluster.next_build(POOL, &first).await;
     assert!(log(&cluster, &second).await.contains("version 1.2 of second with corp"));
     take_away(&cluster).await;
 }
