@@ -8,6 +8,7 @@ use std::process::Command;
 use camino::Utf8PathBuf;
 use tokio::net::TcpStream;
 
+use crate::command::{self, CommandError};
 use crate::layout::{self, LayoutError};
 use crate::packages::{self, PackagesError};
 use crate::pki::Pki;
@@ -48,6 +49,16 @@ pub enum RegistryError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// An image could not be copied or deleted.
+    #[error("failed to {what} {image}")]
+    Image {
+        /// The verb.
+        what: &'static str,
+        /// The image.
+        image: String,
+        /// What skopeo said.
+        source: CommandError,
+    },
 }
 
 /// Starts the registry unless it runs, and waits until it listens.
@@ -86,6 +97,29 @@ pub fn auth_file(layout: &Layout) -> Utf8PathBuf {
 /// A directory that holds only the authority, as `ca.crt`: for `--cert-dir`.
 pub fn cert_dir(layout: &Layout) -> Utf8PathBuf {
     files::cert_dir(&layout.service(DAEMON))
+}
+
+/// Gives an image of the registry another name there, in place of what that named before. An index is copied with all its
+/// images.
+pub async fn copy(layout: &Layout, image: &str, name: &str) -> Result<(), RegistryError> {
+    let (auth, certs) = (auth_file(layout), cert_dir(layout));
+    let mut skopeo = command::command(&["skopeo", "copy", "--quiet", "--all", "--preserve-digests"]);
+    skopeo.args(["--src-authfile", auth.as_str(), "--src-cert-dir", certs.as_str()]);
+    skopeo.args(["--dest-authfile", auth.as_str(), "--dest-cert-dir", certs.as_str()]);
+    skopeo.args([format!("docker://{image}"), format!("docker://{name}")]);
+    command::output(&mut skopeo).await.map(drop).map_err(failed("copy", image))
+}
+
+/// Deletes an image of the registry, named by digest; the tags of the digest go with it.
+pub async fn delete(layout: &Layout, image: &str) -> Result<(), RegistryError> {
+    let mut skopeo = command::command(&["skopeo", "delete", "--authfile", auth_file(layout).as_str()]);
+    skopeo.args(["--cert-dir", cert_dir(layout).as_str(), &format!("docker://{image}")]);
+    command::output(&mut skopeo).await.map(drop).map_err(failed("delete", image))
+}
+
+fn failed(what: &'static str, image: &str) -> impl FnOnce(CommandError) -> RegistryError {
+    let image = image.to_owned();
+    move |source| RegistryError::Image { what, image, source }
 }
 
 /// Writes password and credentials, and then what the registry is started with.

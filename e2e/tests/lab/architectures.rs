@@ -55,7 +55,7 @@ async fn say_pushed(cluster: &Cluster, pod: &Pod, image: &str) {
 }
 
 /// An image in the lab's registry as skopeo sees it.
-async fn inspect(cluster: &Cluster, arguments: &[&str], image: &str) -> Value {
+pub async fn inspect(cluster: &Cluster, arguments: &[&str], image: &str) -> Value {
     let (auth, certs) = (registry::auth_file(cluster.lab.layout()), registry::cert_dir(cluster.lab.layout()));
     let access = ["--authfile", auth.as_str(), "--cert-dir", certs.as_str()];
     let image = format!("docker://{image}");

@@ -183,6 +183,15 @@ impl Cluster {
         .await
     }
 
+    /// Waits until a pool's target is made of a MachineConfig, among others.
+    pub async fn renders(&self, pool: &str, config: &str) {
+        let has = |pool: &MachineConfigPool| {
+            let mut sources = pool.spec.configuration.iter().flat_map(|target| &target.source);
+            sources.any(|source| source.name.as_deref() == Some(config))
+        };
+        self.pool_is(pool, &format!("rendered with {config}"), SOON, has).await;
+    }
+
     /// Waits until a MachineConfigNode is as `wanted` says.
     pub async fn node_is(
         &self,
@@ -200,6 +209,23 @@ impl Cluster {
             } else {
                 Err(json!({"spec": node.spec, "status": node.status}).to_string())
             }
+        });
+        self.or_give_up(waited.await).await
+    }
+
+    /// Waits until a MachineOSConfig is as `wanted` says.
+    pub async fn config_is(
+        &self,
+        name: &str,
+        words: &str,
+        deadline: Duration,
+        wanted: impl Fn(&MachineOSConfig) -> bool,
+    ) -> MachineOSConfig {
+        let configs = Api::<MachineOSConfig>::all(self.client.clone());
+        let what = format!("machineosconfig {name} to be {words}");
+        let waited = wait::until(&what, deadline, async || {
+            let config = configs.get(name).await.map_err(|error| error.to_string())?;
+            if wanted(&config) { Ok(Some(config)) } else { Err(json!(config.status).to_string()) }
         });
         self.or_give_up(waited.await).await
     }

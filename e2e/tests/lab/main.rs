@@ -16,6 +16,7 @@ mod evidence;
 mod faults;
 mod inputs;
 mod lab;
+mod moving;
 mod packages;
 mod page;
 mod pause;
