@@ -12,6 +12,7 @@ mod clean_up;
 mod cluster;
 mod controller;
 mod disruption;
+mod dnf;
 mod evidence;
 mod faults;
 mod inputs;

@@ -1,6 +1,6 @@
 //! Packages that a configuration wants. The package managers are stand-ins: they write down what they are told and what they
-//! see, and know nothing of dependencies, signatures or kernels. apt itself installs packages in the tests of the lab; rpm-ostree and
-//! dnf find no repository on the machines of these tests.
+//! see, and know nothing of dependencies, signatures or kernels. apt and dnf themselves install packages in the tests of the lab;
+//! rpm-ostree is in no Debian.
 
 use onlay_core::build::packages::{Kernel, Packages};
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE};
