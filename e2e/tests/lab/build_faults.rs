@@ -1,13 +1,15 @@
 //! What goes wrong while an image is built: the same build goes on, or says what to do.
 
 use crate::builds::{POOL, another_pod, cluster, logs, node, nothing_leaks, pod_of, policy, state};
-use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, layered};
+use crate::cluster::{
+    BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, digest_of, held_workload, layered, pool_condition, updated,
+};
 use crate::controller::{Controller, holds_the_lease};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use onlay_api::MachineOSBuild;
+use onlay_api::{ConditionStatus, MachineConfigNode, MachineOSBuild};
 use onlay_testkit::wait;
 use serde_json::json;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use tokio::time::Instant;
 const HOST: &str = "10.223.0.1";
 /// What the log says of a build that stands before a [`Gate`].
 const AT_THE_GATE: &str = "RUN bash -c";
+/// What the builder says when its image is in the registry.
+const PUSHED: &str = "onlay: pushed ";
 /// The label of a pod that names its Job.
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// How long the API server is away at least.
@@ -191,4 +195,63 @@ async fn a_registry_that_is_away_at_the_push_is_tried_again_until_it_is_back() {
     .unwrap();
     cluster.lab.start_registry().await.unwrap();
     succeeds(&cluster, &build).await;
+}
+
+/// Whether a node says that it cannot fetch its image, since nobody listens where its registry was.
+fn waits_for_its_registry(node: &MachineConfigNode) -> bool {
+    let mut conditions = node.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|known| {
+        let words = ["10.223.0.1:5000", "connection refused"];
+        known.type_ == "NodeDegraded"
+            && known.status == ConditionStatus::True
+            && words.iter().all(|words| known.message.contains(words))
+    })
+}
+
+/// What is seen of worker-0 and of a pod that nothing but a drain takes away from there.
+async fn sight(cluster: &Cluster) -> (String, String, bool, Vec<Option<String>>) {
+    let node = WORKERS[0];
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), "default");
+    let pods = pods.list(&ListParams::default().labels("app=held")).await.unwrap();
+    let pods = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::uid).collect();
+    (cluster.boot(node).await, cluster.booted_digest(node).await, cluster.schedulable(node).await, pods)
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_right_after_the_push_keeps_nodes_as_they_are_until_it_is_back() {
+    let cluster = cluster().await;
+    cluster.label(WORKERS[0], &format!("node-role.kubernetes.io/{POOL}=")).await;
+    cluster.pool_is(POOL, "Updated with 1 machine", NODE, |pool| updated(pool, 1)).await;
+    cluster.apply(held_workload()).await;
+    cluster.kubectl(&["delete", "pdb", "held"]).await;
+    cluster.kubectl(&["rollout", "status", "deployment/held", "--timeout=60s"]).await;
+    let before = sight(&cluster).await;
+    assert!(before.2 && before.3.len() == 1, "{before:?}");
+
+    // However fast a build is said to have succeeded, the node asks for the image when the registry is away already.
+    let pause = async |paused: bool| {
+        let patch = json!({"spec": {"paused": paused}}).to_string();
+        cluster.kubectl(&["patch", "mcp", POOL, "--type=merge", "-p", &patch]).await;
+    };
+    pause(true).await;
+    let gate = Gate::closed();
+    let (build, pod) = begin(&cluster, &gate).await;
+    let _open = gate.open();
+    logs(&cluster, &pod, PUSHED).await;
+    cluster.lab.stop_registry().await.unwrap();
+    succeeds(&cluster, &build).await;
+    pause(false).await;
+    cluster.node_is(WORKERS[0], "waiting for its registry", NODE, waits_for_its_registry).await;
+    // Whoever decides about cordons and drains knows of it.
+    let degraded = |pool: &_| pool_condition(pool, "NodeDegraded") == "True";
+    cluster.pool_is(POOL, "NodeDegraded", SOON, degraded).await;
+    assert_eq!(sight(&cluster).await, before, "boot, image, whether it takes pods, and its pod");
+
+    cluster.lab.start_registry().await.unwrap();
+    let well = |pool: &_| updated(pool, 1) && pool_condition(pool, "Degraded") == "False";
+    cluster.pool_is(POOL, "Updated with 1 machine, and not Degraded", NODE, well).await;
+    let done = cluster.build_is(POOL, "Succeeded", BUILD).await;
+    assert_eq!(done.uid(), build.uid(), "it was built once");
+    let image = done.status.unwrap().digested_image_push_spec.unwrap();
+    assert_eq!(cluster.booted_digest(WORKERS[0]).await, digest_of(&image));
 }
