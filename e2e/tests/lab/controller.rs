@@ -1,6 +1,6 @@
-//! The controller as a process on its node, and the lease that says which one works.
+//! The controller as a process on its node, the lease that says which one works, and its metrics.
 
-use crate::cluster::{Cluster, NAMESPACE, NODE, SOON};
+use crate::cluster::{Cluster, NAMESPACE, NODE, SOON, WORKERS};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -75,4 +75,13 @@ pub async fn holds_the_lease(cluster: &Cluster, since: Timestamp) -> String {
     })
     .await
     .unwrap()
+}
+
+/// What the controller's metrics say.
+pub async fn metrics(cluster: &Cluster) -> String {
+    let address = cluster
+        .kubectl(&["get", "service", "onlay-controller", "-n", NAMESPACE, "-o", "jsonpath={.spec.clusterIP}"])
+        .await;
+    let get = "exec 3<>/dev/tcp/$0/8080; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+    cluster.on_node(WORKERS[1], &format!("bash -c \"{}\" {address}", get.replace('$', "\\$"))).await
 }

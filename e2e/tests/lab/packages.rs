@@ -1,20 +1,12 @@
 //! Packages with all that they bring: extensions and another kernel, which the controller's metrics count, and a daemon with a
 //! user, directories in /var, and a file of a MachineConfig.
 
-use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, layered, machine_config, pool, updated};
+use crate::cluster::{BUILD, Cluster, NODE, SOON, WORKERS, layered, machine_config, pool, updated};
+use crate::controller::metrics;
 use onlay_testkit::wait;
 use serde_json::json;
 
 const POOL: &str = "test";
-
-/// What the controller's metrics say.
-async fn metrics(cluster: &Cluster) -> String {
-    let address = cluster
-        .kubectl(&["get", "service", "onlay-controller", "-n", NAMESPACE, "-o", "jsonpath={.spec.clusterIP}"])
-        .await;
-    let get = "exec 3<>/dev/tcp/$0/8080; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-    cluster.on_node(WORKERS[1], &format!("bash -c \"{}\" {address}", get.replace('$', "\\$"))).await
-}
 
 #[tokio::test]
 async fn extensions_and_a_kernel_of_a_machine_config_reach_the_node() {
