@@ -1,6 +1,7 @@
 //! What a build leaves for later ones, and what a LayeringPolicy does to it.
 
 use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, layered, pool};
+use crate::controller::metrics;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -127,11 +128,19 @@ pub fn node(pod: &Pod) -> &str {
     pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
 }
 
+/// Instructions of the pool's builds whose layers were there already, as the metrics count them.
+async fn reused_instructions(cluster: &Cluster) -> usize {
+    let figure = format!("onlay_build_instructions_total{{pool=\"{POOL}\",cache=\"hit\"}} ");
+    let text = metrics(cluster).await;
+    text.lines().find_map(|line| line.strip_prefix(&figure)).map_or(0, |figure| figure.trim().parse().unwrap())
+}
+
 #[tokio::test]
 async fn a_changed_last_line_runs_alone_on_the_node_of_the_build_before() {
     let cluster = cluster().await;
     let (first, log) = build(&cluster, &text("echo a > /usr/share/last")).await;
     assert!(log.contains(PULLED) && !log.contains(REUSED), "{log}");
+    let before = reused_instructions(&cluster).await;
     let (second, log) = build(&cluster, &text("echo b > /usr/share/last")).await;
     assert_eq!(node(&second), node(&first));
     assert!(!log.contains(PULLED), "{log}");
@@ -139,6 +148,14 @@ async fn a_changed_last_line_runs_alone_on_the_node_of_the_build_before() {
     let after = |words: &str| lines.iter().skip_while(|line| !line.contains(words)).nth(1).copied().unwrap_or_default();
     assert!(after("RUN echo first").starts_with(REUSED), "{log}");
     assert!(!after("RUN echo b").starts_with(REUSED), "{log}");
+    // They are counted when the controller has read the log.
+    let wanted = before + lines.iter().filter(|line| line.starts_with(REUSED)).count();
+    wait::until(&format!("{wanted} instructions that did not run in the metrics"), SOON, async || {
+        let found = reused_instructions(&cluster).await;
+        if found >= wanted { Ok(Some(())) } else { Err(found.to_string()) }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
