@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
@@ -319,4 +321,36 @@ async fn an_image_that_the_registry_has_lost_is_built_again() {
     world.registry.delete(&third).await.unwrap();
     told(&world, "BuildRepeated", &format!("does not have {third} any more")).await;
     push(&world, '4').await;
+}
+
+/// Builds of before that are kept; so many are told in docs/user/build.md.
+const HISTORY: usize = 10;
+
+#[tokio::test]
+async fn old_builds_go_away_and_the_newest_stay() {
+    let world = World::new().await;
+    let builds = world.all::<MachineOSBuild>();
+    let (mut ended, mut images) = (Vec::new(), Vec::new());
+    for digit in ('a'..).take(HISTORY + 4) {
+        world.config(&format!("FROM configs AS final\nRUN echo {digit}\n")).await;
+        let name = push(&world, digit).await.name_any();
+        // Times are whole seconds, in which several builds may end.
+        let status = builds.get(&name).await.unwrap().status.unwrap();
+        ended.push((status.build_end.unwrap(), name));
+        images.push(status.digested_image_push_spec.unwrap());
+    }
+    let (newest, mut past) = ended.pop().map(|(_, newest)| (newest, ended)).unwrap();
+    past.sort();
+    let kept = past.split_off(past.len() - HISTORY).into_iter().map(|(_, name)| name);
+    let kept: BTreeSet<String> = kept.chain([newest]).collect();
+    wait::until("the newest builds alone", std::time::Duration::from_secs(30), async || {
+        let left = builds.list(&Default::default()).await.map_err(|error| error.to_string())?;
+        let left: BTreeSet<String> = left.iter().map(ResourceExt::name_any).collect();
+        if left == kept { Ok(Some(())) } else { Err(format!("{left:?} instead of {kept:?}")) }
+    })
+    .await
+    .unwrap();
+    for image in images {
+        world.registry.config_of(&image, "amd64").await.unwrap();
+    }
 }
