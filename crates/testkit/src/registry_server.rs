@@ -15,17 +15,14 @@ use serde_json::Value;
 use crate::command::{self, CommandError};
 use crate::layout::{self, LayoutError};
 use crate::packages::{self, PackagesError};
-use crate::pki::{Pki, PkiError};
+use crate::pki::{Pki, PkiError, Validity};
 use crate::registry::files::{self, Files, FilesError};
+use crate::spoiled_registry::{Front, SpoiledRegistry, SpoiledRegistryError};
 use crate::tether::{self, Tether};
 use crate::wait::{self, TimedOut};
 use crate::{Layout, process};
 
 mod empty_image;
-mod spoiled;
-
-pub use axum::http::Method;
-pub use spoiled::{Fault, SpoiledRegistry, Wrong};
 
 /// How long it may take to come up, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +50,9 @@ pub enum RegistryServerError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// There is no proxy before it.
+    #[error(transparent)]
+    Spoiled(#[from] SpoiledRegistryError),
     /// It ended at once.
     #[error("failed to start the registry: it ended; its last words: {log}")]
     Ended {
@@ -215,6 +215,20 @@ impl RegistryServer {
         skopeo.arg(format!("docker://{image}"));
         let failed = |source| RegistryServerError::Delete { image: image.to_owned(), source };
         command::output(&mut skopeo).await.map(drop).map_err(failed)
+    }
+
+    /// Starts a proxy before this registry, with the same authority and the same user; nothing is spoiled yet. Its certificate
+    /// is valid then, and at no other time, if that is told.
+    pub fn spoiled(&self, validity: Option<Validity>) -> Result<SpoiledRegistry, RegistryServerError> {
+        Ok(SpoiledRegistry::before(Front {
+            pki: &Pki::ensure(&self.directory.join("pki"))?,
+            validity,
+            ip: Ipv4Addr::LOCALHOST,
+            behind: &self.address,
+            user: Self::USER,
+            password: Self::PASSWORD,
+            auth_file: self.directory.join("spoiled.json"),
+        })?)
     }
 
     /// Ends it for good, with its files, for tests of a registry that is away; the address stays known.

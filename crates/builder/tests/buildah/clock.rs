@@ -72,7 +72,7 @@ fn a_command_that_meets_a_certificate_of_another_hour_is_tried_again() {
     kubelet_mounts(&world, "trusted-ca", &[("ca-bundle.crt", world.registry.authority())]);
     world.extras.trusted_ca = Some("corporate-ca".to_owned());
     let mut build = |validity: Option<Validity>| {
-        let server = world.registry.spoiled_valid(validity).unwrap();
+        let server = world.registry.spoiled(validity).unwrap();
         let text = format!(
             "FROM configs AS final\nRUN openssl s_client -connect {} -verify_return_error -brief < /dev/null\n",
             server.address()

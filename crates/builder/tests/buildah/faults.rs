@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use onlay_builder::Deadline;
 use onlay_core::build::spec::{Cause, EXIT_DEFINITIVE, EXIT_TRANSIENT};
-use onlay_testkit::registry_server::{Fault, Method, Wrong};
+use onlay_testkit::spoiled_registry::{Fault, Method, Wrong};
 use rstest::rstest;
 
 use crate::world::{OSTREE, World, configuration, run};
@@ -22,7 +22,7 @@ const IMAGE: (Method, &str) = (Method::PUT, "/os/image/manifests/");
 const TIMEOUT: i64 = 160;
 
 fn spoil(world: &World, (method, path): (Method, &'static str), times: usize, wrong: Wrong) {
-    world.front.as_ref().unwrap().spoil(Some(Fault { method, path, times, wrong }));
+    world.front.as_ref().unwrap().spoil(Some(Fault { method, path: path.into(), times, wrong }));
 }
 
 #[rstest]

@@ -15,8 +15,7 @@ use onlay_builder::{Deadline, Destination, Paths};
 use onlay_core::build::extras::Extras;
 use onlay_core::build::packages::Packages;
 use onlay_core::build::spec::{CONFIGURATION_KEY, Failure, Outcome, SPEC_KEY, Spec};
-use onlay_testkit::registry_server::SpoiledRegistry;
-use onlay_testkit::{RegistryServer, Validity};
+use onlay_testkit::{RegistryServer, SpoiledRegistry, Validity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -127,7 +126,7 @@ impl World {
 
     /// The same with a certificate that is valid then, and at no other time.
     pub fn with_front_valid(mut self, validity: Option<Validity>) -> Self {
-        let front = self.registry.spoiled_valid(validity).unwrap();
+        let front = self.registry.spoiled(validity).unwrap();
         self.base = self.base.replace(self.registry.address(), front.address());
         for secret in ["pull", "push"] {
             fs::write(self.path(secret).join(".dockerconfigjson"), front.docker_config()).unwrap();

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use onlay_testkit::registry_server::SpoiledRegistry;
-use onlay_testkit::{RegistryServer, Validity};
+use onlay_testkit::{RegistryServer, SpoiledRegistry, Validity};
 use serde_json::json;
 
 use crate::base::Workshop;
@@ -38,7 +37,7 @@ impl<'a> Registry<'a> {
 
     /// Another address of the registry, with a certificate that is valid then, and at no other time; `front.json` has the credentials.
     pub fn front(&self, validity: Option<Validity>) -> SpoiledRegistry {
-        let front = self.server.spoiled_valid(validity).unwrap();
+        let front = self.server.spoiled(validity).unwrap();
         fs::write(self.workshop.path("front.json"), front.docker_config()).unwrap();
         front
     }

@@ -97,7 +97,7 @@ async fn a_strange_certificate_is_not_trusted() {
 async fn a_certificate_whose_time(#[case] validity: Validity, #[case] reason: &str) {
     let (server, _) = ostree_image().await;
     let asked = async |validity| {
-        let front = server.spoiled_valid(validity).unwrap();
+        let front = server.spoiled(validity).unwrap();
         let credentials = DockerConfig::parse(front.docker_config().as_bytes()).unwrap();
         let image = format!("{}/os/base:1", front.address());
         (registry(&server).resolve(&image, &amd64(), &credentials).await, image)

@@ -2,6 +2,7 @@
 //!
 //! Everything that no fault is about is passed on as it is, both ways. It speaks HTTP/1.1 only, and keeps each body in memory.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,16 +12,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use camino::Utf8PathBuf;
 use futures::stream::{self, Stream, StreamExt};
 
-use super::{RegistryServer, RegistryServerError};
-use crate::layout;
-use crate::pki::{Pki, Validity};
+use crate::layout::{self, LayoutError};
+use crate::pki::{Pki, PkiError, Validity};
 use crate::registry::files;
+
+pub use axum::http::Method;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone)]
@@ -52,11 +54,30 @@ pub struct Fault {
     /// The method of the requests.
     pub method: Method,
     /// A part of their path.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// How many of them.
     pub times: usize,
     /// What goes wrong.
     pub wrong: Wrong,
+}
+
+/// Why there is no proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoiledRegistryError {
+    /// The certificate could not be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The credentials could not be written.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A port, client or thread could not be had.
+    #[error("failed to {what}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
 }
 
 /// The proxy; it ends with this. The registry behind it is another's.
@@ -64,8 +85,27 @@ pub struct Fault {
 pub struct SpoiledRegistry {
     address: String,
     auth_file: Utf8PathBuf,
+    docker_config: String,
     fault: Arc<Mutex<Option<Fault>>>,
     handle: Handle<SocketAddr>,
+}
+
+/// What a proxy stands before, and where its clients find it.
+pub(crate) struct Front<'a> {
+    /// The authority of the proxy's certificate, and of the registry's.
+    pub(crate) pki: &'a Pki,
+    /// When the proxy's certificate is valid, if not always.
+    pub(crate) validity: Option<Validity>,
+    /// Where the proxy listens, on a free port.
+    pub(crate) ip: Ipv4Addr,
+    /// Where the registry listens, `IP:PORT`.
+    pub(crate) behind: &'a str,
+    /// A user of the registry.
+    pub(crate) user: &'a str,
+    /// The user's password.
+    pub(crate) password: &'a str,
+    /// Where the user's credentials for the proxy are written.
+    pub(crate) auth_file: Utf8PathBuf,
 }
 
 #[derive(Debug, Clone)]
@@ -75,26 +115,22 @@ struct Shared {
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
-impl RegistryServer {
-    /// Starts a proxy before this registry, with the same authority and the same user; nothing is spoiled yet.
-    pub fn spoiled(&self) -> Result<SpoiledRegistry, RegistryServerError> {
-        self.spoiled_valid(None)
-    }
-
-    /// The same with a certificate that is valid then, and at no other time.
-    pub fn spoiled_valid(&self, validity: Option<Validity>) -> Result<SpoiledRegistry, RegistryServerError> {
-        let io = |what| move |source| RegistryServerError::Io { what, source };
-        let pki = Pki::ensure(&self.directory.join("pki"))?;
-        let own = pki.issue_server_valid("spoiled", &[], &[Ipv4Addr::LOCALHOST.into()], validity)?;
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(io("listen on loopback"))?;
-        listener.set_nonblocking(true).map_err(io("listen on loopback"))?;
-        let address = listener.local_addr().map_err(io("listen on loopback"))?.to_string();
-        let auth_file = self.directory.join("spoiled.json");
-        layout::write_whole(&auth_file, files::docker_config(&address, Self::USER, Self::PASSWORD), 0o600)?;
+impl SpoiledRegistry {
+    /// Starts a proxy; nothing is spoiled yet.
+    pub(crate) fn before(front: Front<'_>) -> Result<Self, SpoiledRegistryError> {
+        let Front { pki, validity, ip, behind, user, password, auth_file } = front;
+        let io = |what| move |source| SpoiledRegistryError::Io { what, source };
+        let own = pki.issue_server_valid("spoiled", &[], &[ip.into()], validity)?;
+        let listen = "listen before a registry";
+        let listener = TcpListener::bind((ip, 0)).map_err(io(listen))?;
+        listener.set_nonblocking(true).map_err(io(listen))?;
+        let address = listener.local_addr().map_err(io(listen))?.to_string();
+        let docker_config = files::docker_config(&address, user, password);
+        layout::write_whole(&auth_file, &docker_config, 0o600)?;
         let fault = Arc::new(Mutex::new(None));
         let shared = Shared {
-            behind: self.address.clone(),
-            client: client(&self.authority).map_err(io("make a client of the registry"))?,
+            behind: behind.to_owned(),
+            client: client(pki.ca_pem()).map_err(io("make a client of the registry"))?,
             fault: Arc::clone(&fault),
         };
         let handle = Handle::new();
@@ -105,12 +141,10 @@ impl RegistryServer {
             .name("spoiled-registry".to_owned())
             .spawn(move || runtime.block_on(serving))
             .map_err(io("start a thread"))?;
-        Ok(SpoiledRegistry { address, auth_file, fault, handle })
+        Ok(Self { address, auth_file, docker_config, fault, handle })
     }
-}
 
-impl SpoiledRegistry {
-    /// `127.0.0.1:PORT`, the first part of the names of its images.
+    /// `IP:PORT`, the first part of the names of its images.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -122,7 +156,7 @@ impl SpoiledRegistry {
 
     /// The user's credentials, as auth files and secrets hold them.
     pub fn docker_config(&self) -> String {
-        files::docker_config(&self.address, RegistryServer::USER, RegistryServer::PASSWORD)
+        self.docker_config.clone()
     }
 
     /// Spoils answers from now on; none heals.
@@ -146,7 +180,7 @@ fn client(authority: &str) -> io::Result<reqwest::Client> {
     // A process has one provider; whoever came first has chosen the same.
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let authority = reqwest::Certificate::from_pem(authority.as_bytes()).map_err(io::Error::other)?;
-    reqwest::Client::builder().tls_certs_only([authority]).build().map_err(io::Error::other)
+    reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().map_err(io::Error::other)
 }
 
 async fn serve(
@@ -166,7 +200,7 @@ impl Shared {
     fn wrong(&self, method: &Method, path: &str) -> Option<Wrong> {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = fault.as_mut().filter(|fault| fault.times > 0)?;
-        if fault.method != *method || !path.contains(fault.path) {
+        if fault.method != *method || !path.contains(&*fault.path) {
             return None;
         }
         fault.times -= 1;
