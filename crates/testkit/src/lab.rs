@@ -24,7 +24,7 @@ use crate::programs::{Profile, Programs, ProgramsError};
 use crate::registry::{self, RegistryError};
 use crate::teardown::{self, TeardownError};
 use crate::wait::TimedOut;
-use crate::{Kubectl, Layout, Progress};
+use crate::{Kubectl, Layout, Progress, SpoiledRegistry};
 
 /// After this time of waiting for another run, it is said.
 const PROMPTLY: Duration = Duration::from_millis(300);
@@ -205,6 +205,12 @@ impl Lab {
     /// Makes the registry stand still, as long as the answer lives: connections are taken, and nothing is answered.
     pub fn freeze_registry(&self) -> Result<process::Frozen, ProcessError> {
         process::freeze(&self.layout, registry::DAEMON)
+    }
+
+    /// Starts a proxy before the registry, which spoils answers on demand. For the cluster it is a second registry, with the same
+    /// images, authority and user at another address.
+    pub fn spoiled_registry(&self) -> Result<SpoiledRegistry, RegistryError> {
+        registry::spoiled(&self.layout, &self.pki)
     }
 
     /// The nodes that are to run: the installed ones, `cp-0`, and the first `workers` workers.

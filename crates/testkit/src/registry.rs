@@ -14,6 +14,7 @@ use crate::packages::{self, PackagesError};
 use crate::pki::Pki;
 use crate::process::{self, ProcessError};
 use crate::registry::files::{Files, FilesError};
+use crate::spoiled_registry::{Front, SpoiledRegistry, SpoiledRegistryError};
 use crate::{Layout, network};
 
 pub(crate) mod files;
@@ -41,6 +42,9 @@ pub enum RegistryError {
     /// It did not start or did not end.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// There is no proxy before it.
+    #[error(transparent)]
+    Spoiled(#[from] SpoiledRegistryError),
     /// The password could not be read.
     #[error("failed to read the password of user {USER} at {path}; is the lab up?")]
     Password {
@@ -81,6 +85,19 @@ pub async fn stop(layout: &Layout) -> Result<(), RegistryError> {
 /// Whether the registry runs.
 pub fn is_running(layout: &Layout) -> bool {
     process::running(layout, DAEMON).is_some()
+}
+
+/// Starts a proxy before the registry on another port of the bridge, with the same authority and the same user, which spoils
+/// answers on demand.
+pub fn spoiled(layout: &Layout, pki: &Pki) -> Result<SpoiledRegistry, RegistryError> {
+    Ok(SpoiledRegistry::before(Front {
+        pki,
+        ip: network::HOST,
+        behind: ADDRESS,
+        user: USER,
+        password: &password(layout)?,
+        auth_file: layout.service(DAEMON).join("spoiled.json"),
+    })?)
 }
 
 /// The password of [`USER`].

@@ -22,5 +22,6 @@ mod packages;
 mod page;
 mod pause;
 mod pools;
+mod registry_faults;
 mod story;
 mod webhook;
