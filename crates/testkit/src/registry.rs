@@ -92,6 +92,7 @@ pub fn is_running(layout: &Layout) -> bool {
 pub fn spoiled(layout: &Layout, pki: &Pki) -> Result<SpoiledRegistry, RegistryError> {
     Ok(SpoiledRegistry::before(Front {
         pki,
+        validity: None,
         ip: network::HOST,
         behind: ADDRESS,
         user: USER,
