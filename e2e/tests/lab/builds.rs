@@ -201,6 +201,24 @@ async fn a_build_runs_where_and_as_its_policy_says() {
     assert_eq!(cluster.kubectl(&["get", "job", "-n", NAMESPACE, &job, "-o", limits]).await, "600 1");
 }
 
+/// A kubelet keeps what it was told of the first build for as long as a pod of it is there.
+#[tokio::test]
+async fn a_build_made_anew_on_the_node_of_the_one_before_does_what_the_policy_says_now() {
+    let cluster = cluster().await;
+    let there = WORKERS[1];
+    let with_cache = |cache: Value| policy(&json!({"cache": cache, "nodeSelector": {"kubernetes.io/hostname": there}}));
+    let kept = async || cluster.on_node(there, "ls /var/lib/onlay/build-cache").await;
+    cluster.apply(with_cache(json!({"type": "None"}))).await;
+    let (pod, _) = build(&cluster, &text("true")).await;
+    assert_eq!((node(&pod), kept().await.as_str()), (there, ""));
+    let first = cluster.build_is(POOL, "Succeeded", SOON).await;
+    cluster.apply(with_cache(json!({"sizeLimit": "4Gi"}))).await;
+    cluster.kubectl(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await;
+    let second = cluster.next_build(POOL, &first).await;
+    assert_eq!(second.name_any(), first.name_any(), "the same inputs");
+    assert!(kept().await.contains("storage-"), "{}", kept().await);
+}
+
 pub fn policy(build: &Value) -> Value {
     json!({
         "apiVersion": "onlay.dev/v1alpha1", "kind": "LayeringPolicy", "metadata": {"name": POOL},

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use onlay_api::MachineOSBuild;
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditionType, find};
-use onlay_core::build::spec::{Outcome, SPEC_KEY, Spec};
+use onlay_core::build::spec::{Outcome, Spec};
 use onlay_registry::{DockerConfig, Registry};
 use onlay_testkit::{RegistryServer, objects};
 use serde_json::{Value, json};
@@ -30,10 +30,7 @@ async fn add_nodes(world: &World) {
 /// Plays the Job of a part, which pushes an image for an architecture.
 async fn push(world: &World, build: &MachineOSBuild, part: &str, architecture: &str) {
     let job = world.job_named(format!("build-{}-{part}", build.name_any())).await;
-    let spec: Spec = {
-        let asked = world.own::<ConfigMap>().get(&job.name_any()).await.unwrap().data.unwrap();
-        serde_json::from_str(&asked[SPEC_KEY]).unwrap()
-    };
+    let spec: Spec = serde_json::from_str(&world.asked(&job).await.unwrap()).unwrap();
     assert_eq!(spec.architecture, part);
     world.pod_runs(&job).await;
     let target = spec.target.strip_prefix(&format!("{}/", world.registry.address())).unwrap();

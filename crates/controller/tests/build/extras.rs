@@ -3,7 +3,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, OSConfigConditionType, find};
 use onlay_api::{LayeringPolicy, MachineOSBuild, MachineOSConfig};
-use onlay_core::build::spec::{Outcome, SPEC_KEY, Spec};
+use onlay_core::build::spec::{Outcome, Spec};
 use onlay_testkit::{RegistryServer, objects, wait};
 use serde_json::{Value, json};
 
@@ -65,8 +65,7 @@ async fn a_build_is_given_what_the_policy_and_the_namespace_have() {
     let expected =
         [("yum-repos-d", "etc-yum-repos-d"), ("entitlement", COPY), ("context", "worker-image"), ("secrets", "mirror")];
     assert_eq!(mounted(&volumes), expected);
-    let config_map = world.own::<ConfigMap>().get(&job.name_any()).await.unwrap();
-    let asked: Spec = serde_json::from_str(&config_map.data.unwrap()[SPEC_KEY]).unwrap();
+    let asked: Spec = serde_json::from_str(&world.asked(&job).await.unwrap()).unwrap();
     assert_eq!(asked.extras.arguments, [("VERSION".to_owned(), "1.2".to_owned())].into());
     let copy = world.own::<Secret>().get(COPY).await.unwrap();
     assert_eq!(copy.owner_references()[0].uid, build.uid().unwrap());
@@ -111,7 +110,6 @@ async fn a_base_image_is_looked_up_in_a_registry_that_only_the_pools_bundle_know
     let job = world.job(&build).await;
     let volumes = job.spec.clone().unwrap().template.spec.unwrap().volumes.unwrap();
     assert_eq!(mounted(&volumes), [("trusted-ca", "corporate-ca")]);
-    let config_map = config_maps.get(&job.name_any()).await.unwrap();
-    let asked: Spec = serde_json::from_str(&config_map.data.unwrap()[SPEC_KEY]).unwrap();
+    let asked: Spec = serde_json::from_str(&world.asked(&job).await.unwrap()).unwrap();
     assert_eq!((asked.base, asked.extras.trusted_ca.as_deref()), (base, Some("corporate-ca")));
 }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Node;
 use kube::api::PostParams;
 use onlay_api::conditions::{BuildConditionType, ConditionType};
 use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
-use onlay_core::build::spec::{Outcome, SPEC_KEY};
+use onlay_core::build::spec::Outcome;
 use onlay_testkit::{objects, wait};
 use serde_json::json;
 
@@ -78,8 +77,7 @@ async fn ten_pools_build_at_once_and_none_gets_what_another_one_has_built() {
     for pool in 0..POOLS {
         let build = build(&world, pool, BuildConditionType::Prepared).await;
         let job = world.job(&build).await;
-        let asked = world.own::<ConfigMap>().get(&job.name_any()).await.unwrap().data.unwrap();
-        let spec = &asked[SPEC_KEY];
+        let spec = world.asked(&job).await.unwrap();
         let others = (0..POOLS).filter(|other| spec.contains(&format!("echo {}.", name(*other))));
         assert_eq!(others.collect::<Vec<_>>(), [pool], "{spec}");
         world.pod_runs(&job).await;

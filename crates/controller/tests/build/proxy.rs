@@ -1,10 +1,9 @@
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, ResourceExt};
 use onlay_api::conditions::BuildConditionType;
-use onlay_core::build::spec::{SPEC_KEY, Spec};
+use onlay_core::build::spec::Spec;
 use onlay_testkit::objects;
 use serde_json::{Value, json};
 
@@ -52,8 +51,7 @@ async fn the_proxies_of_the_cluster_are_those_of_its_builds() {
 
     let build = world.build(BuildConditionType::Prepared).await;
     let job = world.job(&build).await;
-    let config_map = world.own::<ConfigMap>().get(&job.name_any()).await.unwrap();
-    let asked: Spec = serde_json::from_str(&config_map.data.unwrap()[SPEC_KEY]).unwrap();
+    let asked: Spec = serde_json::from_str(&world.asked(&job).await.unwrap()).unwrap();
     let expected = [("http", proxy), ("https", proxy), ("no", direct)].into_iter().flat_map(|(name, value)| {
         let name = format!("{name}_proxy");
         [(name.to_uppercase(), value.to_owned()), (name, value.to_owned())]

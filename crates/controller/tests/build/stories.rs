@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, ResourceExt};
 use onlay_api::conditions::{BuildConditionType, ConditionStatus, OSConfigConditionType, find};
@@ -87,7 +86,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     assert_eq!(build.annotations()["onlay.dev/base-image"], world.base, "the tag is resolved");
     let job = world.job(&build).await;
     assert_eq!(job.annotations()["machineconfiguration.openshift.io/machine-os-build"], name);
-    world.own::<ConfigMap>().get(&job.name_any()).await.unwrap();
+    assert!(world.asked(&job).await.is_some());
 
     push(&world, '1').await;
     let done = world.build(BuildConditionType::Succeeded).await;
@@ -102,7 +101,7 @@ async fn an_image_is_built_served_and_followed_through_changes() {
     assert_eq!(config.status.as_ref().unwrap().observed_generation, config.metadata.generation);
     let secret = world.node_secrets().get("pull-worker").await.unwrap();
     assert!(String::from_utf8_lossy(&secret.data.unwrap()[".dockerconfigjson"].0).contains(world.registry.address()));
-    assert_eq!(world.own::<ConfigMap>().get_opt(&job.name_any()).await.unwrap(), None);
+    assert_eq!(world.asked(&job).await, None);
     told(&world, "BuildSucceeded", &image(&world, '1').await).await;
     for state in ["BuildPrepared", "BuildRunning", "BuildSucceeded"] {
         told_on(&world, &name, state).await;

@@ -15,7 +15,7 @@ use onlay_api::conditions::{BuildConditionType, ConditionStatus, ConditionType, 
 use onlay_api::names::REBUILD_ANNOTATION;
 use onlay_api::{LayeringPolicy, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_controller::{Config, Metrics};
-use onlay_core::build::spec::Outcome;
+use onlay_core::build::spec::{Outcome, SPEC_KEY};
 use onlay_testkit::{ApiServer, RegistryServer, objects, wait};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -185,6 +185,15 @@ impl World {
         })
         .await
         .unwrap()
+    }
+
+    /// What the builder of a Job is asked to do, as it reads it; none if that is gone.
+    pub async fn asked(&self, job: &Job) -> Option<String> {
+        let volumes = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().volumes.as_ref().unwrap();
+        let spec = volumes.iter().find(|volume| volume.name == "spec").unwrap();
+        let name = &spec.config_map.as_ref().unwrap().name;
+        let config_map = self.own::<ConfigMap>().get_opt(name).await.unwrap();
+        config_map.map(|asked| asked.data.unwrap()[SPEC_KEY].clone())
     }
 
     /// Plays the Job: its pod runs.

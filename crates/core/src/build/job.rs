@@ -89,7 +89,7 @@ pub struct Parts<'a> {
 pub fn config_map(parts: &Parts<'_>, configuration: Vec<u8>) -> Result<ConfigMap, serde_json::Error> {
     let spec = serde_json::to_string(parts.spec)?;
     Ok(ConfigMap {
-        metadata: metadata(parts),
+        metadata: ObjectMeta { name: Some(parts.part.config_map.clone()), ..metadata(parts) },
         data: Some(BTreeMap::from([(SPEC_KEY.to_owned(), spec)])),
         binary_data: Some(BTreeMap::from([(CONFIGURATION_KEY.to_owned(), ByteString(configuration))])),
         immutable: Some(true),
@@ -187,7 +187,7 @@ pub const CONTAINER: &str = "build";
 fn pod_spec(parts: &Parts<'_>) -> PodSpec {
     let mut volumes = vec![
         Volume { name: "work".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() },
-        config_map_volume("spec", &parts.part.job, None),
+        config_map_volume("spec", &parts.part.config_map, None),
         secret_volume("pull", &parts.spec.pull_secret),
         secret_volume("push", &parts.spec.push_secret),
     ];

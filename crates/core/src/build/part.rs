@@ -19,8 +19,13 @@ const MAX_JOB: usize = 63;
 pub struct Part {
     /// Architecture of the nodes that it is for, as Kubernetes names it.
     pub architecture: String,
-    /// Name of its Job, and of the Job's ConfigMap.
+    /// Name of its Job.
     pub job: String,
+    /// Name of the ConfigMap that tells the Job what to do; no other build's has it, not even one of the same name.
+    ///
+    /// A kubelet keeps an immutable ConfigMap for as long as a pod on its node names it, so that the pod of a build made anew
+    /// would be given the one of the build before.
+    pub config_map: String,
     /// Where its image is pushed, with the tag.
     pub target: String,
 }
@@ -34,7 +39,9 @@ impl Part {
         let part = |architecture: String| {
             let suffix = if is_only { String::new() } else { format!("-{architecture}") };
             let target = format!("{}{suffix}", build.spec.rendered_image_push_spec);
-            Self { job: job_name(name, &suffix), target, architecture }
+            let job = job_name(name, &suffix);
+            let config_map = format!("{job}-{}", build.metadata.uid.as_deref().unwrap_or_default());
+            Self { job, config_map, target, architecture }
         };
         architectures.into_iter().map(part).collect()
     }
@@ -57,7 +64,7 @@ pub fn read(annotation: &str) -> BTreeSet<String> {
     annotation.split(',').map(str::to_owned).collect()
 }
 
-/// The name of a Job and of its ConfigMap: `build-<machineosbuild>`, and behind it the architecture, if there are several.
+/// The name of a Job: `build-<machineosbuild>`, and behind it the architecture, if there are several.
 ///
 /// The middle is left out where that would be too long for a Job.
 fn job_name(build: &str, suffix: &str) -> String {
@@ -90,6 +97,7 @@ mod tests {
         let mut build = MachineOSBuild::new(&name, spec);
         let noted = architectures.map(|noted| (names::ARCHITECTURES_ANNOTATION.to_owned(), noted.to_owned()));
         build.metadata.annotations = noted.map(|noted| [noted].into());
+        build.metadata.uid = Some("3f2a".to_owned());
         build
     }
 
@@ -100,7 +108,8 @@ mod tests {
         let [part] = Part::of(&build("worker", noted)).try_into().unwrap();
         let job = format!("build-worker-{HASH}");
         let target = format!("registry.example.com/os/image:worker-{HASH}");
-        assert_eq!(part, Part { architecture: architecture.to_owned(), job, target });
+        let config_map = format!("{job}-3f2a");
+        assert_eq!(part, Part { architecture: architecture.to_owned(), job, config_map, target });
     }
 
     #[rstest]

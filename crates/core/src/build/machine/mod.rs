@@ -291,6 +291,6 @@ fn fail(
 
 /// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.
 fn end(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
-    build.parts.iter().for_each(|part| decision.act(Action::DeleteConfigMap(part.part.job.clone())));
+    build.parts.iter().for_each(|part| decision.act(Action::DeleteConfigMap(part.part.config_map.clone())));
     come_into(observed, build, turn, now, decision);
 }

@@ -7,5 +7,6 @@ mod parts;
 mod policies;
 mod presences;
 mod stories;
+mod tries;
 mod trusted;
 mod world;

@@ -1,4 +1,3 @@
-use jiff::SignedDuration;
 use onlay_api::conditions::{ConditionStatus, OSConfigConditionType};
 use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::names;
@@ -6,7 +5,7 @@ use rstest::rstest;
 
 use super::super::*;
 use super::world::{IMAGE, World, material, rendered, usable, with_file};
-use crate::build::spec::{Cause, Failure, Outcome, Step};
+use crate::build::spec::{Cause, Failure, Step};
 
 const OTHER_IMAGE: &str = "registry.example.com/os/image@sha256:22";
 
@@ -58,26 +57,6 @@ fn a_build_is_prepared_builds_and_succeeds() {
     assert_eq!(secret.metadata.name.as_deref(), Some("pull-worker"));
     assert_eq!((world.told("BuildStarted"), world.told("BuildSucceeded")), (1, 2), "on the build, and on its config");
     assert_eq!((world.told("BuildPrepared"), world.told("BuildRunning")), (1, 1));
-}
-
-#[rstest]
-#[case::it_says_nothing_yet(None)]
-#[case::its_time_ends_in_that_moment(Some("DeadlineExceeded"))]
-fn an_image_that_was_pushed_counts_however_its_job_ends(#[case] reason: Option<&str>) {
-    let mut world = World::new();
-    world.settle();
-    world.run_pod();
-    world.settle();
-    world.end_pod(Some(&Outcome::Pushed { image: IMAGE.to_owned() }));
-    if let Some(reason) = reason {
-        world.end_job_for(reason);
-    }
-    world.settle();
-    assert_eq!(World::state(world.only_build()).0, "Succeeded");
-    assert_eq!(world.served().0, Some(IMAGE));
-    assert_eq!((world.told("BuildPrepared"), world.told("BuildRunning")), (1, 1), "it never goes back");
-    world.end_job("Complete", 0);
-    assert!(!world.step(), "the Job's own words change nothing");
 }
 
 #[test]
@@ -172,11 +151,16 @@ fn a_corrected_containerfile_is_a_new_build() {
 fn corrected_credentials_repeat_a_failed_build() {
     let mut world = World::new();
     world.settle();
+    let told: Vec<_> = world.config_maps.keys().cloned().collect();
     world.fail(Failure::new(Cause::AccessDenied, "push refused"));
     assert_eq!(World::state(world.only_build()).0, "Failed");
     world.credentials.push = material("push-secret", usable("corrected"));
     world.settle();
     assert_eq!(World::state(world.only_build()).0, "Prepared");
+    assert!(
+        world.config_maps.keys().all(|name| !told.contains(name)),
+        "a node may know the one before still: {told:?}"
+    );
     world.succeed(IMAGE);
     assert_eq!(world.served().0, Some(IMAGE));
 }
@@ -289,76 +273,6 @@ fn what_is_served_is_served_on_while_the_base_image_cannot_be_looked_up() {
     world.settle();
     assert_eq!(world.served(), (Some(IMAGE), Some("rendered-worker-1")));
     assert_eq!(world.ready().0, ConditionStatus::True);
-}
-
-#[test]
-fn a_try_that_fails_is_told_while_the_next_one_waits_and_runs() {
-    let mut world = World::new();
-    world.settle();
-    world.run_pod();
-    world.settle();
-    world.end_pod(Some(&Outcome::Failed(Failure::new(Cause::NetworkFailed, "mirror away"))));
-    world.end_job("", 1);
-    world.settle();
-    let tells = |world: &World, words: &str| {
-        let (state, message) = World::state(world.only_build());
-        assert_eq!((state, world.told("BuildPrepared")), ("Building", 1), "it never goes back");
-        assert!(
-            message.contains(words) && message.contains("(try 2 of 4; the last one failed: mirror away)"),
-            "{message}"
-        );
-    };
-    tells(&world, "the Job decides what follows");
-    world.now += SignedDuration::from_secs(1);
-    world.run_pod();
-    world.settle();
-    tells(&world, "builds on node worker-0");
-}
-
-#[test]
-fn a_pod_that_left_no_word_fails_after_a_while() {
-    let mut world = World::new();
-    world.settle();
-    world.run_pod();
-    world.settle();
-    world.end_pod(None);
-    world.end_job("Failed", 4);
-    world.settle();
-    assert_eq!(World::state(world.only_build()).0, "Building", "the word may still come");
-    world.now += SignedDuration::from_secs(10);
-    world.settle();
-    let (state, message) = World::state(world.only_build());
-    assert_eq!(state, "Failed");
-    let words = [
-        "BackoffLimitExceeded",
-        "exit code 137 (OOMKilled)",
-        "spec.build.resources",
-        "delete the MachineOSBuild to try again",
-    ];
-    assert!(words.iter().all(|word| message.contains(word)), "{message}");
-}
-
-#[test]
-fn a_lost_word_is_found_in_the_registry() {
-    let mut world = World::new();
-    world.settle();
-    world.end_job("Complete", 0);
-    world.pushed = Some(IMAGE.to_owned());
-    world.settle();
-    assert_eq!(world.served().0, Some(IMAGE));
-}
-
-#[test]
-fn a_lost_word_that_the_registry_does_not_know_runs_the_job_again() {
-    let mut world = World::new();
-    world.settle();
-    world.end_job("Complete", 0);
-    world.now += SignedDuration::from_secs(10);
-    world.settle();
-    assert_eq!(World::state(world.only_build()).0, "Prepared");
-    assert!(world.jobs.values().all(|job| job.status.is_none()), "a new Job");
-    world.succeed(IMAGE);
-    assert_eq!(world.served().0, Some(IMAGE));
 }
 
 #[test]
