@@ -141,15 +141,15 @@ const TRY_AGAIN: &str = "it is tried again";
 fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
     let (status, way_out) = match error {
         OciDistributionError::UnauthorizedError { .. } => ("401 Unauthorized".to_owned(), CHECK_CREDENTIALS),
-        OciDistributionError::AuthenticationFailure(said) => (format!("401 Unauthorized: {said}"), CHECK_CREDENTIALS),
-        OciDistributionError::ImageManifestNotFoundError(said) => (format!("404 Not Found: {said}"), CHECK_NAME),
+        OciDistributionError::AuthenticationFailure(said) => (quoted("401 Unauthorized", said), CHECK_CREDENTIALS),
+        OciDistributionError::ImageManifestNotFoundError(said) => (quoted("404 Not Found", said), CHECK_NAME),
         OciDistributionError::ServerError { code, message, .. } => {
             let way_out = match code {
                 401 | 403 => CHECK_CREDENTIALS,
                 404 => CHECK_NAME,
                 _ => TRY_AGAIN,
             };
-            (format!("{code}: {}", message.trim()), way_out)
+            (quoted(&code.to_string(), message), way_out)
         }
         OciDistributionError::RegistryError { envelope, .. } => {
             let first = envelope.errors.first()?;
@@ -162,11 +162,19 @@ fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
                 OciErrorCode::Toomanyrequests => ("429 Too Many Requests", TRY_AGAIN),
                 _ => ("an error", TRY_AGAIN),
             };
-            (format!("{code}: {}", first.message), way_out)
+            (quoted(code, &first.message), way_out)
         }
         _ => return None,
     };
     Some((status, way_out))
+}
+
+/// A status, and what the registry said to it, if it said anything.
+fn quoted(status: &str, said: &str) -> String {
+    match said.trim() {
+        "" => status.to_owned(),
+        said => format!("{status}: {said}"),
+    }
 }
 
 /// An error and its causes, from the outside in. An error of the system that carries another one passes it over as its source.

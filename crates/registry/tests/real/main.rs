@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onlay_registry::{DockerConfig, Registry, RegistryError};
+use onlay_testkit::spoiled_registry::{Fault, Method, Wrong};
 use onlay_testkit::{RegistryServer, Validity};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -111,6 +112,24 @@ async fn a_certificate_whose_time(#[case] validity: Validity, #[case] reason: &s
     }
     assert!(!text.contains("ConfigMap"), "{text}");
     asked(None).await.0.unwrap();
+}
+
+#[rstest]
+#[case::forbids(403, "answered 403; check the credentials in the secret")]
+#[case::is_busy(429, "answered 429; it is tried again")]
+#[case::breaks(500, "answered 500; it is tried again")]
+#[tokio::test]
+async fn a_registry_without_a_word_that(#[case] status: u16, #[case] words: &str) {
+    let (server, _) = ostree_image().await;
+    let front = server.spoiled(None).unwrap();
+    let credentials = DockerConfig::parse(front.docker_config().as_bytes()).unwrap();
+    let image = format!("{}/os/base:1", front.address());
+    let wrong = Wrong::Status(status, &[]);
+    front.spoil(Some(Fault { method: Method::GET, path: "/manifests/".into(), times: 100, wrong }));
+    let error = registry(&server).resolve(&image, &amd64(), &credentials).await.unwrap_err();
+    assert!(error.to_string().contains(words), "{error}");
+    front.spoil(None);
+    registry(&server).resolve(&image, &amd64(), &credentials).await.unwrap();
 }
 
 #[tokio::test]
