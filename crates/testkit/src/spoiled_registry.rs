@@ -17,9 +17,12 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use camino::Utf8PathBuf;
 use futures::stream::{self, Stream, StreamExt};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::layout::{self, LayoutError};
-use crate::pki::{Pki, PkiError, Validity};
+use crate::pki::{PemPair, Pki, PkiError, Validity};
 use crate::registry::files;
 
 pub use axum::http::Method;
@@ -86,6 +89,8 @@ pub struct SpoiledRegistry {
     address: String,
     auth_file: Utf8PathBuf,
     docker_config: String,
+    ip: Ipv4Addr,
+    tls: RustlsConfig,
     fault: Arc<Mutex<Option<Fault>>>,
     handle: Handle<SocketAddr>,
 }
@@ -120,7 +125,7 @@ impl SpoiledRegistry {
     pub(crate) fn before(front: Front<'_>) -> Result<Self, SpoiledRegistryError> {
         let Front { pki, validity, ip, behind, user, password, auth_file } = front;
         let io = |what| move |source| SpoiledRegistryError::Io { what, source };
-        let own = pki.issue_server_valid("spoiled", &[], &[ip.into()], validity)?;
+        let own = certificate(pki, ip, validity)?;
         let listen = "listen before a registry";
         let listener = TcpListener::bind((ip, 0)).map_err(io(listen))?;
         listener.set_nonblocking(true).map_err(io(listen))?;
@@ -133,15 +138,24 @@ impl SpoiledRegistry {
             client: client(pki.ca_pem()).map_err(io("make a client of the registry"))?,
             fault: Arc::clone(&fault),
         };
-        let handle = Handle::new();
-        let serving = serve(listener, own.certificate.into_bytes(), own.key.into_bytes(), handle.clone(), shared);
+        let (handle, tls) = (Handle::new(), RustlsConfig::from_config(server(&own).map_err(io(PRESENT))?));
+        let serving = serve(listener, tls.clone(), handle.clone(), shared);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("make a runtime"))?;
         thread::Builder::new()
             .name("spoiled-registry".to_owned())
             .spawn(move || runtime.block_on(serving))
             .map_err(io("start a thread"))?;
-        Ok(Self { address, auth_file, docker_config, fault, handle })
+        Ok(Self { address, auth_file, docker_config, ip, tls, fault, handle })
+    }
+
+    /// Has another certificate from now on, by the authority of the one before: it is valid then, if that is told, and at no
+    /// other time. Connections that are open stay.
+    pub fn renew(&self, pki: &Pki, validity: Option<Validity>) -> Result<(), SpoiledRegistryError> {
+        let own = certificate(pki, self.ip, validity)?;
+        let config = server(&own).map_err(|source| SpoiledRegistryError::Io { what: PRESENT, source })?;
+        self.tls.reload_from_config(config);
+        Ok(())
     }
 
     /// `IP:PORT`, the first part of the names of its images.
@@ -183,14 +197,20 @@ fn client(authority: &str) -> io::Result<reqwest::Client> {
     reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().map_err(io::Error::other)
 }
 
-async fn serve(
-    listener: TcpListener,
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    handle: Handle<SocketAddr>,
-    shared: Shared,
-) -> io::Result<()> {
-    let tls = RustlsConfig::from_pem(certificate, key).await?;
+const PRESENT: &str = "present a certificate";
+
+fn certificate(pki: &Pki, ip: Ipv4Addr, validity: Option<Validity>) -> Result<PemPair, PkiError> {
+    pki.issue_server_valid("spoiled", &[], &[ip.into()], validity)
+}
+
+fn server(own: &PemPair) -> io::Result<Arc<ServerConfig>> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own.certificate.as_bytes()).collect();
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).map_err(io::Error::other)?;
+    let builder = ServerConfig::builder().with_no_client_auth();
+    builder.with_single_cert(chain.map_err(io::Error::other)?, key).map(Arc::new).map_err(io::Error::other)
+}
+
+async fn serve(listener: TcpListener, tls: RustlsConfig, handle: Handle<SocketAddr>, shared: Shared) -> io::Result<()> {
     let router = Router::new().fallback(answer).with_state(shared);
     axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(router.into_make_service()).await
 }

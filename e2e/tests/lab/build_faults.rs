@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use onlay_api::{ConditionStatus, MachineConfigNode, MachineOSBuild};
 use onlay_testkit::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
@@ -56,7 +56,12 @@ impl Gate {
 
 /// Begins a build, and waits until it stands before the gate.
 pub async fn begin(cluster: &Cluster, gate: &Gate) -> (MachineOSBuild, Pod) {
-    cluster.apply(layered(POOL, &gate.containerfile())).await;
+    begin_as(cluster, layered(POOL, &gate.containerfile())).await
+}
+
+/// The same for a MachineOSConfig whose text is that of a gate.
+pub async fn begin_as(cluster: &Cluster, config: Value) -> (MachineOSBuild, Pod) {
+    cluster.apply(config).await;
     let build = cluster.build_is(POOL, "Building", BUILD).await;
     let pod = pod_of(cluster, &build).await;
     logs(cluster, &pod, AT_THE_GATE).await;

@@ -5,15 +5,15 @@
 //! the ConfigMap of registry authorities holds already. Faults are about one kind of request: the controller asks for the base
 //! image's manifest and configuration, and only the build fetches its layers and pushes.
 
-use crate::build_faults::succeeds;
-use crate::builds::{POOL, cluster, nothing_leaks, policy};
+use crate::build_faults::{Gate, begin_as, succeeds};
+use crate::builds::{POOL, cluster, nothing_leaks, policy, state};
 use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, digest_of, layered, machine_config};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use onlay_api::MachineOSBuild;
 use onlay_testkit::spoiled_registry::{Fault, Method, Wrong};
 use onlay_testkit::timeline::Timeline;
-use onlay_testkit::{SpoiledRegistry, base_image, command, registry, wait};
+use onlay_testkit::{SpoiledRegistry, Validity, base_image, command, registry, wait};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -165,6 +165,24 @@ async fn says(cluster: &Cluster, words: &[&str]) -> MachineOSBuild {
     })
     .await
     .unwrap()
+}
+
+/// No clock of the lab can be set: a certificate of another hour is what one that is wrong by an hour sees.
+#[tokio::test]
+async fn a_certificate_of_another_hour_names_the_clocks_and_the_same_build_succeeds_when_it_is_valid() {
+    let cluster = cluster().await;
+    let second = Second::set_up(&cluster).await;
+    let gate = Gate::closed();
+    let (build, _) = begin_as(&cluster, second.layered(&gate.containerfile())).await;
+    second.registry.renew(cluster.lab.pki(), Some(Validity::hours(1, 2))).unwrap();
+    let _open = gate.open();
+    let words = ["try 2 of 4", "failed to push to ", "not yet valid", "check the clocks of the build's node"];
+    let said = says(&cluster, &[&words[..], &[second.registry.address()]].concat()).await;
+    assert_eq!(state(&said), "Building", "it is tried again");
+    second.registry.renew(cluster.lab.pki(), None).unwrap();
+    succeeds(&cluster, &build).await;
+    second.has_image_of(&cluster, &cluster.build_is(POOL, "Succeeded", SOON).await).await;
+    second.take_away(&cluster).await;
 }
 
 #[rstest]
