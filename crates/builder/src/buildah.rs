@@ -71,6 +71,8 @@ pub struct Asked<'a> {
 enum Ended {
     /// It did not begin, or was ended.
     Error(Error),
+    /// It failed, and buildah has lost why.
+    Speechless(Failure),
     /// It failed; the same without earlier builds' layers may not.
     Stale(Failure),
     /// It failed.
@@ -216,9 +218,18 @@ impl Buildah {
         self.output("rm", &[&container.name]).map(drop)
     }
 
-    /// Builds an image; once more with every instruction, if layers of earlier builds may be why it fails.
+    /// Builds an image; once more if nobody knows why it fails, and once more with every instruction, if layers of earlier builds
+    /// may be why.
     pub fn build(&self, asked: Asked<'_>) -> Result<(), Error> {
         let ended = match self.try_build(asked) {
+            Err(Ended::Speechless(failure)) => {
+                say(failure.describe());
+                say("building once more, to learn what it printed");
+                self.try_build(asked)
+            }
+            ended => ended,
+        };
+        let ended = match ended {
             Err(Ended::Stale(failure)) => {
                 say(format!("{}; earlier builds' layers may be why", failure.describe()));
                 say("building once more, every instruction anew");
@@ -228,7 +239,7 @@ impl Buildah {
         };
         ended.map_err(|ended| match ended {
             Ended::Error(error) => error,
-            Ended::Stale(failure) | Ended::Failed(failure) => Error::Build(failure),
+            Ended::Speechless(failure) | Ended::Stale(failure) | Ended::Failed(failure) => Error::Build(failure),
         })
     }
 
@@ -246,7 +257,11 @@ impl Buildah {
         }
         let progress = steps.progress;
         let failure = progress.failure(asked.user, asked.added, status.code());
-        Err(if progress.may_be_stale(&failure) { Ended::Stale(failure) } else { Ended::Failed(failure) })
+        Err(match failure {
+            failure if progress.words_are_lost() => Ended::Speechless(failure),
+            failure if progress.may_be_stale(&failure) => Ended::Stale(failure),
+            failure => Ended::Failed(failure),
+        })
     }
 
     fn build_options(&self, asked: Asked<'_>) -> Vec<String> {

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use jiff::Timestamp;
 use onlay_builder::Deadline;
@@ -23,6 +24,37 @@ fn a_failing_instruction_is_named_with_its_line_and_its_last_words() {
     assert_eq!((step.line, step.exit_code), (4, Some(42)));
     assert!(step.instruction.starts_with("RUN echo fine && echo E:"), "{step:?}");
     assert_eq!(failure.output, ["fine", "E: no such thing"]);
+}
+
+/// A script before buildah, which cannot be made to lose words: where it fails for the first time, what the command printed and
+/// what the inner process around it said are left out, as buildah 1.28.2 was seen to do on a busy machine.
+const LOSES_WORDS: &str = r#"#!/bin/sh
+/usr/bin/buildah "$@" > "$0.log" 2>&1
+code=$?
+if [ $code = 42 ] && [ ! -e "$0.lost" ]; then
+  : > "$0.lost"
+  sed -i -e '/^E: no such thing$/d' -e '0,/^subprocess exited/{/^subprocess exited/d}' "$0.log"
+fi
+cat "$0.log"
+exit $code
+"#;
+
+#[test]
+fn words_that_buildah_loses_are_had_by_another_try() {
+    let mut world = World::new(OSTREE);
+    let script = world.path("bin/buildah");
+    fs::create_dir_all(world.path("bin")).unwrap();
+    fs::write(&script, LOSES_WORDS).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    world.extras.environment =
+        [("PATH".to_owned(), format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", world.path("bin")))].into();
+    let text = "FROM configs AS final\nRUN echo E: no such thing >&2; exit 42\n";
+    let built = world.build(nothing(), Some(text));
+    assert!(fs::exists(world.path("bin/buildah.lost")).unwrap(), "nothing was lost");
+    let (failure, exit_code) = built.failure();
+    assert_eq!((failure.cause, exit_code), (Cause::InstructionFailed, EXIT_DEFINITIVE), "{}", failure.describe());
+    assert_eq!(failure.message, "correct it in the Containerfile");
+    assert_eq!(failure.output, ["E: no such thing"]);
 }
 
 /// The processes that run whose command line has these words.

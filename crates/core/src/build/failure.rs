@@ -175,7 +175,14 @@ pub struct Progress {
     pub output: Vec<String>,
     /// Commands before it whose layer an earlier build has left.
     pub reused: usize,
+    /// How often it was said how its command ended; see [`Progress::words_are_lost`].
+    pub ends: usize,
 }
+
+/// What each of the two processes around a command says when it has failed.
+const EXITED: &str = "subprocess exited ";
+/// The same, where it was not killed.
+const EXITED_WITH: &str = "subprocess exited with status";
 
 /// What stands before the layer that an earlier build has left.
 pub(super) const REUSED: &str = "--> Using cache ";
@@ -189,12 +196,18 @@ impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
     pub fn take(&mut self, line: &str) -> bool {
         if let Some(Began { stage, step, text, .. }) = read_step(line) {
-            *self = Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused };
+            *self = Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused, ends: 0 };
             return true;
         }
         if line.starts_with(REUSED) && self.runs_command() && self.output.is_empty() {
             self.reused += 1;
         }
+        self.ends += match line.find(EXITED) {
+            None => 0,
+            Some(0) if line.starts_with(EXITED_WITH) => 1,
+            // Other words came along, or a process was killed that says nothing then.
+            Some(_) => 2,
+        };
         if !is_noise(line) {
             if self.output.len() == KEPT {
                 self.output.remove(0);
@@ -209,6 +222,14 @@ impl Progress {
     /// A package manager whose lists are as old as the layer that they came with asks for packages that are no longer there.
     pub fn may_be_stale(&self, failure: &Failure) -> bool {
         self.reused > 0 && matches!(failure.cause, Cause::InstructionFailed | Cause::NetworkFailed)
+    }
+
+    /// Whether buildah has lost what a command that failed here printed last.
+    ///
+    /// Of its two processes around a command (chroot isolation), the inner one says how the command ended after everything that
+    /// the command printed, and the outer one passes that on; it may end before it has, and then only its own word is there.
+    pub fn words_are_lost(&self) -> bool {
+        self.ends == 1 && self.verdict().and_then(command_exit).is_some()
     }
 
     /// The failure of a build that ended here with this exit code; `added` as in [`origin`].
@@ -270,6 +291,9 @@ impl Progress {
                  MachineConfigs, or where the package manager looks for packages"
                     .to_owned()
             }
+            (Cause::InstructionFailed, true) if self.words_are_lost() => {
+                "buildah has lost what it printed last; run it by hand, and correct it in the Containerfile".to_owned()
+            }
             (Cause::InstructionFailed, true) => "correct it in the Containerfile".to_owned(),
             (Cause::InstructionFailed, false) => {
                 let said = verdict.strip_prefix(&format!("building at STEP \"{}\": ", self.text)).unwrap_or(verdict);
@@ -324,7 +348,7 @@ fn command_exit(verdict: &str) -> Option<i32> {
 fn is_noise(line: &str) -> bool {
     let line = line.trim();
     line.is_empty()
-        || line.starts_with("subprocess exited with status")
+        || line.starts_with(EXITED_WITH)
         || line.starts_with("Getting image source signatures")
         || line.starts_with("Copying blob ")
         || line.starts_with("Copying config ")

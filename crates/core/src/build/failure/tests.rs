@@ -124,6 +124,32 @@ fn a_command_that_meets_another_time_is_told_the_clock(#[case] output: &str) {
 }
 
 #[rstest]
+#[case::all_of_them(include_str!("../fixtures/buildah-1.28.2/words-lost.txt"), true)]
+#[case::none(include_str!("../fixtures/buildah-1.28.2/package-missing.txt"), false)]
+#[case::of_a_command_that_says_nothing(include_str!("../fixtures/buildah-1.28.2/layers-reused.txt"), false)]
+#[case::of_a_command_that_was_killed(include_str!("../fixtures/buildah-1.28.2/killed.txt"), false)]
+#[case::of_a_program_that_is_not_there(include_str!("../fixtures/buildah-1.28.2/program-missing.txt"), false)]
+#[case::of_an_instruction_that_is_no_command(include_str!("../fixtures/buildah-1.28.2/copy-missing.txt"), false)]
+#[case::of_a_line_that_does_not_end(
+    "STEP 1/1: RUN a\nwhysubprocess exited with status 1\nsubprocess exited with status 1\n\
+     Error: building at STEP \"RUN a\": exit status 1\n",
+    false
+)]
+#[case::of_a_process_that_was_killed_with_its_command(
+    "STEP 1/1: RUN a\nsubprocess exited on killed\nError: building at STEP \"RUN a\": exit status 1\n",
+    false
+)]
+fn words_that_buildah_lost_are_missed(#[case] recorded: &str, #[case] expected: bool) {
+    let mut progress = Progress::default();
+    for line in recorded.lines() {
+        progress.take(line);
+    }
+    assert_eq!(progress.words_are_lost(), expected);
+    let failure = progress.failure(None, 0, Some(1));
+    assert_eq!(failure.message.contains("buildah has lost what it printed last"), expected, "{failure:?}");
+}
+
+#[rstest]
 #[case::without_credentials(include_str!("../fixtures/buildah-1.28.2/push-anonymous.txt"), Cause::AccessDenied)]
 #[case::with_a_wrong_password(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"), Cause::AccessDenied)]
 #[case::to_nobody(include_str!("../fixtures/buildah-1.28.2/push-unreachable.txt"), Cause::NetworkFailed)]
