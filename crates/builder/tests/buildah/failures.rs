@@ -55,6 +55,12 @@ fn words_that_buildah_loses_are_had_by_another_try() {
     assert_eq!((failure.cause, exit_code), (Cause::InstructionFailed, EXIT_DEFINITIVE), "{}", failure.describe());
     assert_eq!(failure.message, "correct it in the Containerfile");
     assert_eq!(failure.output, ["E: no such thing"]);
+    let log = fs::read_to_string(world.path("bin/buildah.log")).unwrap();
+    assert_eq!(
+        log.matches("\nsubprocess exited with status 42").count(),
+        2,
+        "by these two it is known what was lost: {log}"
+    );
 }
 
 /// The processes that run whose command line has these words.
