@@ -37,8 +37,12 @@ async fn stranger(cluster: &Cluster) {
 /// A package manager that does not find what it shall install.
 const NO_PACKAGE: &str = "FROM configs AS final\nRUN apt-get update && apt-get install -y no-such-package\n";
 
+/// A command that prints more than anybody reads at once, and then why it fails.
+const MUCH: &str = "FROM configs AS final\nRUN seq 1 300000; echo E: the $(echo last) words; exit 3\n";
+
 #[rstest]
 #[case::an_unknown_instruction(layered("test", "FROM configs AS final\nRUM echo\n"), &["line 2", "RUM"])]
+#[case::a_command_that_prints_a_lot(layered("test", MUCH), &["line 2", "exit code 3", "E: the last words"])]
 #[case::a_registry_that_refuses_the_push(pushed_by_a_stranger(), &["10.223.0.1:5000"])]
 #[tokio::test]
 async fn a_build_that_cannot_succeed_says_why(#[case] bad: Value, #[case] words: &[&str]) {

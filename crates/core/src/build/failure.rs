@@ -175,13 +175,15 @@ pub struct Progress {
     pub output: Vec<String>,
     /// Commands before it whose layer an earlier build has left.
     pub reused: usize,
-    /// How often it was said how its command ended; see [`Progress::words_are_lost`].
-    pub ends: usize,
+    /// How often it was said how its command ended, and whether that interrupted a line at last; see [`Progress::words_are_lost`].
+    pub ends: (usize, bool),
 }
 
 /// What each of the two processes around a command says when it has failed.
 const EXITED: &str = "subprocess exited ";
-/// The same, where it was not killed.
+/// What the inner one says, without a line's end, where there was no command to run.
+const NO_START: &str = "process failed to start";
+/// The same as [`EXITED`], where it was not killed.
 const EXITED_WITH: &str = "subprocess exited with status";
 
 /// What stands before the layer that an earlier build has left.
@@ -196,17 +198,21 @@ impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
     pub fn take(&mut self, line: &str) -> bool {
         if let Some(Began { stage, step, text, .. }) = read_step(line) {
-            *self = Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused, ends: 0 };
+            *self =
+                Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused, ends: (0, false) };
             return true;
         }
         if line.starts_with(REUSED) && self.runs_command() && self.output.is_empty() {
             self.reused += 1;
         }
-        self.ends += match line.find(EXITED) {
-            None => 0,
-            Some(0) if line.starts_with(EXITED_WITH) => 1,
-            // Other words came along, or a process was killed that says nothing then.
-            Some(_) => 2,
+        let (count, _) = self.ends;
+        self.ends = match line.find(EXITED) {
+            None => self.ends,
+            Some(0) if line.starts_with(EXITED_WITH) => (count + 1, false),
+            // A process was killed, that says nothing then, or the command never began.
+            Some(0) => (count + 2, false),
+            Some(_) if line.starts_with(NO_START) => (count + 2, false),
+            Some(_) => (count + 1, true),
         };
         if !is_noise(line) {
             if self.output.len() == KEPT {
@@ -227,9 +233,11 @@ impl Progress {
     /// Whether buildah has lost what a command that failed here printed last.
     ///
     /// Of its two processes around a command (chroot isolation), the inner one says how the command ended after everything that
-    /// the command printed, and the outer one passes that on; it may end before it has, and then only its own word is there.
+    /// the command printed, and the outer one passes that on; it may end before it has. Then only its own word is there, or its word
+    /// is behind half a line.
     pub fn words_are_lost(&self) -> bool {
-        self.ends == 1 && self.verdict().and_then(command_exit).is_some()
+        let (count, is_behind_half_a_line) = self.ends;
+        (count == 1 || is_behind_half_a_line) && self.verdict().and_then(command_exit).is_some()
     }
 
     /// The failure of a build that ended here with this exit code; `added` as in [`origin`].

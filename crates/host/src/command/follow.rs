@@ -1,19 +1,23 @@
 //! Following a program: its lines as they come, its end, and what may end it before.
 
-use std::io::{PipeReader, Read as _};
+use std::io::{self, PipeReader, Read as _};
 use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::{Error, Runner, family, is_ready, wait};
+use super::{Error, Runner, family, wait};
 
 /// Bytes that a program moves at least while it does not stand still: the words by which a connection is kept open move less.
 const LITTLE: u64 = 16 << 10;
 /// How often in its patience a program is looked at.
 const LOOKS: u32 = 20;
-/// Bytes that are read at once.
-const PIECE: usize = 8 << 10;
+/// Bytes that are read at once: all that a pipe holds.
+const PIECE: usize = 64 << 10;
+/// Pieces that are read ahead of a follower at most, 16 MiB.
+const AHEAD: usize = 256;
 
 /// Who follows a program: a function that takes its lines, or something with patience.
 pub trait Follow {
@@ -35,7 +39,8 @@ impl<F: FnMut(&str)> Follow for F {
 
 impl Runner {
     /// Runs `command` and hands over every line that it writes, to stdout or stderr, as soon as it is there and in the
-    /// order of writing. The command ends when both are closed. It is killed with everything it started when the time for
+    /// order of writing. A follower that takes its time does not hold the command up: what it writes is read ahead, as far as 16 MiB.
+    /// The command ends when both are closed. It is killed with everything it started when the time for
     /// all programs is over ([`Error::TooLong`]), or when it stands still for longer than the follower's patience
     /// ([`Error::StoodStill`]).
     pub fn follow(&self, command: &[&str], follower: &mut impl Follow) -> Result<ExitStatus, Error> {
@@ -68,9 +73,10 @@ impl Runner {
     }
 
     /// Hands over lines until there are no more; or until the program shall be ended, and says why.
-    fn read(&self, mut output: PipeReader, child: &Child, follower: &mut impl Follow) -> std::io::Result<Option<Cut>> {
+    fn read(&self, output: PipeReader, child: &Child, follower: &mut impl Follow) -> io::Result<Option<Cut>> {
         let (mut lines, mut pace) = (Lines::default(), Pace::new(Pid::from_child(child)));
-        let mut piece = vec![0; PIECE];
+        let (sender, pieces) = mpsc::sync_channel(AHEAD);
+        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || read_ahead(output, &sender))?;
         loop {
             let now = Instant::now();
             let left = self.until.map(|end| end.saturating_duration_since(now));
@@ -87,15 +93,34 @@ impl Runner {
                     None
                 }
             };
-            if is_ready(&output, left.into_iter().chain(look).min())? {
-                match output.read(&mut piece)? {
-                    0 => break,
-                    length => lines.take(piece.get(..length).unwrap_or_default(), follower),
-                }
+            match next(&pieces, left.into_iter().chain(look).min()) {
+                Ok(piece) => lines.take(&piece?, follower),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         lines.end(follower);
         Ok(None)
+    }
+}
+
+/// Reads until everybody has closed the other end, or nobody wants more.
+fn read_ahead(mut output: PipeReader, pieces: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = output.read(&mut piece).map(|length| piece.get(..length).unwrap_or_default().to_vec());
+        let is_last = read.as_ref().is_ok_and(Vec::is_empty);
+        let is_broken = read.is_err();
+        if is_last || pieces.send(read).is_err() || is_broken {
+            return;
+        }
+    }
+}
+
+fn next<T>(pieces: &Receiver<T>, limit: Option<Duration>) -> Result<T, RecvTimeoutError> {
+    match limit {
+        Some(limit) => pieces.recv_timeout(limit),
+        None => pieces.recv().map_err(RecvTimeoutError::from),
     }
 }
 
@@ -218,6 +243,24 @@ mod tests {
             (status.unwrap().code(), lines),
             (Some(7), ["one", "two", "three", "four"].map(str::to_owned).to_vec())
         );
+    }
+
+    #[test]
+    fn a_follower_that_takes_its_time_holds_no_program_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let done = directory.path().join("done");
+        let script = format!("seq 1 100000; : > {}", done.display());
+        let mut lines = 0;
+        let mut follower = |_: &str| {
+            let began = Instant::now();
+            while lines == 0 && !done.exists() {
+                assert!(began.elapsed() < LONG, "the program waits for its reader");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            lines += 1;
+        };
+        let status = Runner::here().follow(&["sh", "-c", &script], &mut follower).unwrap();
+        assert_eq!((status.success(), lines), (true, 100_000));
     }
 
     #[test]

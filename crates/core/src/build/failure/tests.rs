@@ -135,6 +135,15 @@ fn a_command_that_meets_another_time_is_told_the_clock(#[case] output: &str) {
      Error: building at STEP \"RUN a\": exit status 1\n",
     false
 )]
+#[case::from_within_a_line_on(
+    "STEP 1/1: RUN a\n292395\n29subprocess exited with status 1\nError: building at STEP \"RUN a\": exit status 1\n",
+    true
+)]
+#[case::from_within_a_line_on_while_other_words_came_before(
+    "STEP 1/1: RUN a\n2920subprocess exited with status 1\n62\n29subprocess exited with status 1\n\
+     Error: building at STEP \"RUN a\": exit status 1\n",
+    true
+)]
 #[case::of_a_process_that_was_killed_with_its_command(
     "STEP 1/1: RUN a\nsubprocess exited on killed\nError: building at STEP \"RUN a\": exit status 1\n",
     false
