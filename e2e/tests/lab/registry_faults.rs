@@ -5,6 +5,7 @@
 //! the ConfigMap of registry authorities holds already. Faults are about one kind of request: the controller asks for the base
 //! image's manifest and configuration, and only the build fetches its layers and pushes.
 
+use crate::architectures::inspect;
 use crate::build_faults::{Gate, begin_as, succeeds};
 use crate::builds::{POOL, cluster, nothing_leaks, policy, state};
 use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, digest_of, layered, machine_config};
@@ -13,7 +14,7 @@ use kube::api::{Api, ListParams};
 use onlay_api::MachineOSBuild;
 use onlay_testkit::spoiled_registry::{Fault, Method, Wrong};
 use onlay_testkit::timeline::Timeline;
-use onlay_testkit::{SpoiledRegistry, Validity, base_image, command, registry, wait};
+use onlay_testkit::{SpoiledRegistry, Validity, base_image, registry, wait};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -22,6 +23,8 @@ use std::time::Duration;
 const SECRET: &str = "second-registry";
 /// The MachineConfig that names the base image there.
 const CONFIG: &str = "60-test-base";
+/// What skopeo is asked of an image in the registry behind.
+const INSPECT: [&str; 2] = ["inspect", "--no-tags"];
 /// More requests than any build sends.
 const ALL: usize = 1000;
 const TEXT: &str = "FROM configs AS final\nRUN echo one > /usr/share/one\n";
@@ -54,7 +57,7 @@ impl Second {
     /// Sets it up as a person does: a Secret for it, and a MachineConfig that names the base image there.
     async fn set_up(cluster: &Cluster) -> Self {
         let registry = cluster.lab.spoiled_registry().unwrap();
-        let image = inspect(cluster, base_image::IMAGE).await;
+        let image = inspect(cluster, &INSPECT, base_image::IMAGE).await;
         let base = format!("{}/os/base@{}", registry.address(), image["Digest"].as_str().unwrap());
         let layer = image["Layers"][0].as_str().unwrap().to_owned();
         cluster
@@ -65,8 +68,7 @@ impl Second {
             }))
             .await;
         cluster.apply(machine_config(CONFIG, POOL, json!({"osImageURL": base}))).await;
-        let names = format!("rendered with {CONFIG}");
-        cluster.pool_is(POOL, &names, SOON, |pool| json!(pool.spec.configuration).to_string().contains(CONFIG)).await;
+        cluster.renders(POOL, CONFIG).await;
         Self { registry, base, layer }
     }
 
@@ -108,18 +110,8 @@ impl Second {
         let image = build.status.clone().unwrap().digested_image_push_spec.unwrap();
         assert!(image.starts_with(&format!("{}/os/{POOL}@sha256:", self.registry.address())), "{image}");
         let behind = image.replace(self.registry.address(), registry::ADDRESS);
-        assert_eq!(inspect(cluster, &behind).await["Digest"], digest_of(&image));
+        assert_eq!(inspect(cluster, &INSPECT, &behind).await["Digest"], digest_of(&image));
     }
-}
-
-/// What skopeo says of an image in the lab's registry.
-async fn inspect(cluster: &Cluster, image: &str) -> Value {
-    let layout = cluster.lab.layout();
-    let (authfile, certificates) = (registry::auth_file(layout), registry::cert_dir(layout));
-    let access = ["--authfile", authfile.as_str(), "--cert-dir", certificates.as_str()];
-    let name = format!("docker://{image}");
-    let said = command::run(&[&["skopeo", "inspect", "--no-tags"], &access[..], &[&name]].concat()).await.unwrap();
-    serde_json::from_str(&said).unwrap()
 }
 
 /// Each try meets another fault.

@@ -175,8 +175,10 @@ pub struct Progress {
     pub output: Vec<String>,
     /// Commands before it whose layer an earlier build has left.
     pub reused: usize,
-    /// How often it was said how its command ended, and whether that interrupted a line at last; see [`Progress::words_are_lost`].
-    pub ends: (usize, bool),
+    /// How often it was said how its command ended; see [`Progress::words_are_lost`].
+    pub ends: usize,
+    /// Whether that was said behind half a line, the last time.
+    pub is_cut_short: bool,
 }
 
 /// What each of the two processes around a command says when it has failed.
@@ -198,22 +200,18 @@ impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
     pub fn take(&mut self, line: &str) -> bool {
         if let Some(Began { stage, step, text, .. }) = read_step(line) {
-            *self =
-                Self { stage, step, text: text.to_owned(), output: Vec::new(), reused: self.reused, ends: (0, false) };
+            *self = Self { stage, step, text: text.to_owned(), reused: self.reused, ..Self::default() };
             return true;
         }
         if line.starts_with(REUSED) && self.runs_command() && self.output.is_empty() {
             self.reused += 1;
         }
-        let (count, _) = self.ends;
-        self.ends = match line.find(EXITED) {
-            None => self.ends,
-            Some(0) if line.starts_with(EXITED_WITH) => (count + 1, false),
-            // A process was killed, that says nothing then, or the command never began.
-            Some(0) => (count + 2, false),
-            Some(_) if line.starts_with(NO_START) => (count + 2, false),
-            Some(_) => (count + 1, true),
-        };
+        if let Some(place) = line.find(EXITED) {
+            // A process that was killed says nothing, nor does one whose command never began.
+            let is_alone = (place == 0 && !line.starts_with(EXITED_WITH)) || line.starts_with(NO_START);
+            self.ends += if is_alone { 2 } else { 1 };
+            self.is_cut_short = place > 0 && !is_alone;
+        }
         if !is_noise(line) {
             if self.output.len() == KEPT {
                 self.output.remove(0);
@@ -236,8 +234,7 @@ impl Progress {
     /// the command printed, and the outer one passes that on; it may end before it has. Then only its own word is there, or its word
     /// is behind half a line.
     pub fn words_are_lost(&self) -> bool {
-        let (count, is_behind_half_a_line) = self.ends;
-        (count == 1 || is_behind_half_a_line) && self.verdict().and_then(command_exit).is_some()
+        (self.ends == 1 || self.is_cut_short) && self.verdict().and_then(command_exit).is_some()
     }
 
     /// The failure of a build that ended here with this exit code; `added` as in [`origin`].
