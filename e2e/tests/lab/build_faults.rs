@@ -42,10 +42,14 @@ impl Gate {
         Self { socket, port }
     }
 
+    /// The command that waits for the gate.
+    pub fn wait(&self) -> String {
+        format!("bash -c 'until (exec 3<>/dev/tcp/{HOST}/{}) 2>/dev/null; do sleep 1; done'", self.port)
+    }
+
     /// The text of an image whose build waits for the gate.
     pub fn containerfile(&self) -> String {
-        let wait = format!("until (exec 3<>/dev/tcp/{HOST}/{}) 2>/dev/null; do sleep 1; done", self.port);
-        format!("FROM configs AS final\nRUN bash -c '{wait}'\n")
+        format!("FROM configs AS final\nRUN {}\n", self.wait())
     }
 
     /// Lets everybody in, as long as the listener lives.

@@ -37,17 +37,18 @@ async fn a_build_that_needs_more_memory_than_its_policy_gives_says_so() {
     succeeds_with(&cluster, &json!({"retries": 0})).await;
 }
 
-/// The kubelet measures what a pod has written, and evicts it; the Job alone would try for two hours.
+/// The kubelet measures about once a minute what a pod has written, and evicts it; the Job alone would try for two hours.
 #[tokio::test]
 async fn a_build_that_needs_more_disk_than_its_policy_gives_says_so() {
     let cluster = cluster().await;
     let limits =
         json!({"retries": 0, "cache": {"type": "None"}, "resources": {"limits": {"ephemeral-storage": "64Mi"}}});
     cluster.apply(policy(&limits)).await;
-    cluster
-        .apply(layered(POOL, "FROM configs AS final\nRUN head -c 100M /dev/zero > /usr/share/large; sleep 30\n"))
-        .await;
+    let gate = Gate::closed();
+    let text = format!("FROM configs AS final\nRUN head -c 100M /dev/zero > /usr/share/large; {}\n", gate.wait());
+    cluster.apply(layered(POOL, &text)).await;
     let message = fails(&cluster).await;
+    let _open = gate.open();
     for words in ["evicted pod", "ephemeral", "spec.build.resources", "delete the MachineOSBuild"] {
         assert!(message.contains(words), "{message}");
     }

@@ -5,6 +5,7 @@
 
 mod download;
 mod plain;
+mod step;
 
 use super::{Figure, Measured};
 use crate::Outcome;
@@ -153,6 +154,7 @@ async fn table(lab: &Lab, base: &Base, progress: &Progress) -> Measured<Vec<Figu
         figures.push(super::seconds(format!("{name}, until the builder starts"), built.started, "-", STARTED));
         figures.push(super::seconds(format!("{name}, until the first instruction"), built.begun, case.begun, BEGUN));
     }
+    figures.push(step::row(lab, base).await?);
     figures.push(again(lab, base).await?);
     figures.extend(download::rows(lab, base).await?);
     Ok(figures)
