@@ -18,8 +18,8 @@ const TARGETS: [&str; 5] = ["butane", "containerfile", "data-url", "ignition", "
 const AT_ONCE: usize = 2;
 /// Memory that a target may take, in MiB.
 const MEMORY: &str = "1024";
-/// Seconds that one input may take.
-const PATIENCE: &str = "10";
+/// Seconds that one input may take, of a clock that goes on while others have the processors.
+const PATIENCE: &str = "60";
 
 #[derive(clap::Args)]
 pub struct Arguments {

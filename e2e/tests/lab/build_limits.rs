@@ -79,15 +79,15 @@ async fn a_build_whose_node_has_no_room_left_says_so_and_succeeds_once_there_is_
 #[tokio::test]
 async fn a_build_that_takes_longer_than_its_policy_gives_says_where_it_was() {
     let cluster = cluster().await;
-    cluster.apply(policy(&json!({"timeoutSeconds": 60}))).await;
+    cluster.apply(policy(&json!({"timeoutSeconds": 120}))).await;
     let gate = Gate::closed();
     begin(&cluster, &gate).await;
     let message = fails(&cluster).await;
-    for words in ["60 s", "line 2: `RUN bash -c", "spec.build.timeoutSeconds"] {
+    for words in ["120 s", "line 2: `RUN bash -c", "spec.build.timeoutSeconds"] {
         assert!(message.contains(words), "{message}");
     }
     let _open = gate.open();
-    succeeds_with(&cluster, &json!({"timeoutSeconds": 600})).await;
+    succeeds_with(&cluster, &json!({"timeoutSeconds": 1200})).await;
 }
 
 /// The volume is on one node, as those of most clouds are at any time: builds follow it there.
