@@ -55,7 +55,7 @@ pub async fn story(options: &Options, progress: &Progress) -> Result<Told, Box<d
     lab.kubectl()?.run(&["apply", "-k", &example.to_string_lossy()]).await?;
     let image = build::follow(&lab, POOL, BUILD, progress).await?;
     let teller = progress.clone();
-    let timeline = Timeline::start(&lab.client().await?, move |moment| teller.say(line(moment)));
+    let timeline = Timeline::start(&lab.client().await?, move |moment| teller.say(line(moment))).await?;
     let nodes = move_workers(&lab, progress).await?;
     in_pool(&lab, POOL, &nodes).await?;
     let moments = timeline.moments();

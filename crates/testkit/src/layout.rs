@@ -165,6 +165,16 @@ pub fn write_whole(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> Re
     Ok(())
 }
 
+/// Removes a file; one that is gone already is no error.
+pub fn remove_file(path: &Utf8Path) -> Result<(), LayoutError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(LayoutError::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn checked(path: Utf8PathBuf, variable: &'static str) -> Result<Utf8PathBuf, LayoutError> {
     let plain = path.components().all(|part| matches!(part, Utf8Component::RootDir | Utf8Component::Normal(_)));
     let deep = path.components().count() > 2;

@@ -206,12 +206,7 @@ fn restore_settings(record: &Utf8Path) -> Result<(), NetworkError> {
             write_setting(&name, change.before)?;
         }
     }
-    match std::fs::remove_file(record) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(LayoutError::Io { path: record.to_owned(), source }.into())
-        }
-        _ => Ok(()),
-    }
+    Ok(layout::remove_file(record)?)
 }
 
 fn read_changes(record: &Utf8Path) -> Result<BTreeMap<String, Change>, NetworkError> {

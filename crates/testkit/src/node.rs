@@ -22,6 +22,7 @@ pub mod boot_entry;
 pub mod cgroups;
 pub mod cluster;
 pub mod disk;
+pub mod held;
 pub mod identity;
 pub mod supervisor;
 
@@ -184,6 +185,7 @@ impl Node {
     pub async fn start(&self) -> Result<(), NodeError> {
         if !self.is_on() {
             self.power_cut().await?;
+            held::release(&self.directory())?;
             let machine = Machine { name: self.name.clone(), cgroups: Cgroups::plan(&self.name)? };
             machine.write(&self.directory())?;
             let mut supervisor = std::process::Command::new(supervisor_program(&self.layout));
@@ -210,6 +212,11 @@ impl Node {
         let before = self.state()?.boots;
         self.exec(&["systemctl", "--no-block", "reboot"]).await?;
         self.booted(before + 1).await
+    }
+
+    /// Keeps the node at the beginning of its next boot, before systemd, as long as the answer lives and the power is there.
+    pub fn hold_at_boot(&self) -> Result<held::Held, NodeError> {
+        Ok(held::hold(&self.directory())?)
     }
 
     /// Ends everything in the node at once, without a shutdown, and leaves it off. What it had not written is lost to it

@@ -3,7 +3,8 @@
 //! The times are those at which the API server told the watch, so they are exact to the milliseconds of this machine and do
 //! not depend on the resolution of conditions.
 
-use futures::{StreamExt, TryStreamExt};
+use crate::wait::{self, TimedOut};
+use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -13,8 +14,13 @@ use onlay_api::{MachineConfigNode, UpdatePhase};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// How long the first lists may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A point in a node's update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +88,8 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Begins to write down; `tell` is called with every milestone as it happens.
-    pub fn start(client: &Client, tell: impl Fn(&Moment) + Send + Sync + 'static) -> Self {
+    /// Begins to write down, from how things are when this returns; `tell` is called with every milestone as it happens.
+    pub async fn start(client: &Client, tell: impl Fn(&Moment) + Send + Sync + 'static) -> Result<Self, TimedOut> {
         let moments = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&moments);
         let note: Arc<Note> = Arc::new(move |node: &str, milestones: Vec<Milestone>| {
@@ -95,8 +101,17 @@ impl Timeline {
         });
         let nodes = Api::<Node>::all(client.clone());
         let states = Api::<MachineConfigNode>::all(client.clone());
-        let watches = vec![watch(nodes, service, served, Arc::clone(&note)), watch(states, progress, progressed, note)];
-        Self { moments, watches }
+        let (nodes, nodes_listed) = watch(nodes, service, served, Arc::clone(&note));
+        let (states, states_listed) = watch(states, progress, progressed, note);
+        let timeline = Self { moments, watches: vec![nodes, states] };
+        let listed = [nodes_listed, states_listed];
+        let missing = || listed.iter().filter(|listed| !listed.load(Ordering::Acquire)).count();
+        wait::until("the first lists of Nodes and MachineConfigNodes", PATIENCE, async || match missing() {
+            0 => Ok(Some(())),
+            missing => Err(format!("{missing} of 2 are missing")),
+        })
+        .await?;
+        Ok(timeline)
     }
 
     /// What was written down so far, in the order in which it happened.
@@ -115,22 +130,36 @@ impl Drop for Timeline {
 
 type Note = dyn Fn(&str, Vec<Milestone>) + Send + Sync;
 
-/// Watches a kind; what changes between two looks at an object are its milestones.
-fn watch<K, S>(api: Api<K>, look: fn(&K) -> S, between: fn(&S, &S) -> Vec<Milestone>, note: Arc<Note>) -> JoinHandle<()>
+/// Watches a kind; what changes between two looks at an object are its milestones. The answer says when the first list is there.
+fn watch<K, S>(
+    api: Api<K>,
+    look: fn(&K) -> S,
+    between: fn(&S, &S) -> Vec<Milestone>,
+    note: Arc<Note>,
+) -> (JoinHandle<()>, Arc<AtomicBool>)
 where
     K: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + 'static,
     S: Send + 'static,
 {
-    let objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    let listed = Arc::new(AtomicBool::new(false));
+    let is_listed = Arc::clone(&listed);
+    let events = watcher(api, watcher::Config::default()).default_backoff();
     let mut seen = BTreeMap::new();
-    tokio::spawn(objects.into_stream().filter_map(async |object| object.ok()).for_each(move |object| {
-        let (name, now) = (object.name_any(), look(&object));
-        if let Some(before) = seen.get(&name) {
-            note(&name, between(before, &now));
+    let handle = tokio::spawn(events.filter_map(async |event| event.ok()).for_each(move |event| {
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                let (name, now) = (object.name_any(), look(&object));
+                if let Some(before) = seen.get(&name) {
+                    note(&name, between(before, &now));
+                }
+                seen.insert(name, now);
+            }
+            watcher::Event::InitDone => is_listed.store(true, Ordering::Release),
+            watcher::Event::Init | watcher::Event::Delete(_) => {}
         }
-        seen.insert(name, now);
         std::future::ready(())
-    }))
+    }));
+    (handle, listed)
 }
 
 fn service(node: &Node) -> Service {

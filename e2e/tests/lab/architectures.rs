@@ -18,12 +18,16 @@ use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, layered, ma
 
 /// The node without a machine.
 pub const ARM: &str = "arm-0";
+/// The taint that keeps pods from it which nobody would run.
+const NOBODY: &str = "example.com/nobody";
 
 async fn add_node(cluster: &Cluster) {
     let role = format!("node-role.kubernetes.io/{POOL}");
     let labels =
         json!({"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux", "kubernetes.io/hostname": ARM, role: ""});
-    let node: Node = serde_json::from_value(json!({"metadata": {"name": ARM, "labels": labels}})).unwrap();
+    let taint = json!({"key": NOBODY, "effect": "NoSchedule"});
+    let node = json!({"metadata": {"name": ARM, "labels": labels}, "spec": {"taints": [taint]}});
+    let node: Node = serde_json::from_value(node).unwrap();
     let nodes = Api::<Node>::all(cluster.client.clone());
     nodes.create(&PostParams::default(), &node).await.unwrap();
     let room = json!({"cpu": "2", "memory": "4Gi", "pods": "10"});
@@ -76,6 +80,7 @@ async fn a_pool_of_two_architectures_gets_an_image_for_each_and_one_index_of_bot
     // A node that nobody runs is out of service.
     of_two["spec"]["maxUnavailable"] = 2.into();
     cluster.apply(of_two).await;
+    cluster.apply(builds::policy(&json!({"tolerations": [{"key": NOBODY, "operator": "Exists"}]}))).await;
     add_node(&cluster).await;
     cluster.label(WORKERS[0], &format!("node-role.kubernetes.io/{POOL}=")).await;
     cluster.apply(machine_config("60-test-base", POOL, json!({"osImageURL": FOR_TWO}))).await;

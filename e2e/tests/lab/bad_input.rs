@@ -7,7 +7,6 @@ use crate::cluster::{
 };
 use onlay_api::{ConditionStatus, MachineConfigPool};
 use onlay_testkit::Pki;
-use onlay_testkit::timeline::Timeline;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -119,7 +118,7 @@ async fn a_registry_whose_authority_is_not_known_is_named() {
 /// Applies a MachineOSConfig that cannot be built for pool `test`, which has so many nodes, sees it explained, repairs it, and
 /// sees it built.
 async fn fails_then_succeeds(cluster: &Cluster, bad: &Value, words: &[&str], nodes: i32, repair: impl AsyncFnOnce()) {
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.apply(bad).await;
     let degraded = cluster
         .pool_is("test", "ImageBuildDegraded", BUILD, |pool| pool_condition(pool, "ImageBuildDegraded") == "True")
@@ -188,7 +187,7 @@ fn deleted(objects: &[Value]) -> impl AsyncFnOnce(&Cluster) {
 async fn refused_then_repaired(objects: &[Value], words: &[&str], repair: impl AsyncFnOnce(&Cluster)) {
     let cluster = Cluster::fresh().await;
     cluster.webhook(0).await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     for object in objects {
         cluster.apply(object).await;
     }

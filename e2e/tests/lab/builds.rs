@@ -35,8 +35,17 @@ pub async fn build(cluster: &Cluster, containerfile: &str) -> (Pod, String) {
     cluster.apply(layered(POOL, containerfile)).await;
     let build = cluster.build_is(POOL, "Succeeded", BUILD).await;
     let pod = pod_of(cluster, &build).await;
-    let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod.name_any()]).await;
+    let log = log_of(cluster, &pod.name_any()).await;
     (pod, log)
+}
+
+/// The log of a pod, or of a Job's, that has ended. For up to 45 s an API server may not notice that a kubelet's node has booted anew.
+pub async fn log_of(cluster: &Cluster, name: &str) -> String {
+    wait::until(&format!("the log of {name}"), SOON, async || {
+        cluster.kubectl.run(&["logs", "-n", NAMESPACE, name]).await.map(Some)
+    })
+    .await
+    .unwrap()
 }
 
 /// The newest pod of a build, once there is one.
@@ -166,7 +175,7 @@ async fn a_person_who_asks_for_another_build_gets_every_instruction_anew() {
     cluster.kubectl(&["annotate", "machineosconfig", POOL, "machineconfiguration.openshift.io/rebuild="]).await;
     let again = cluster.next_build(POOL, &before).await;
     let pod = pod_of(&cluster, &again).await;
-    let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod.name_any()]).await;
+    let log = log_of(&cluster, &pod.name_any()).await;
     let ran = log.split("RUN echo first").nth(1).unwrap_or_default();
     assert!(!ran.contains(REUSED), "{log}");
 }

@@ -5,7 +5,7 @@ use crate::cluster::{BUILD, Cluster, NODE, WORKERS, digest_of, file, layered, ma
 use kube::api::{Api, ListParams};
 use onlay_api::conditions::Condition;
 use onlay_api::{ConditionStatus, MachineOSBuild};
-use onlay_testkit::timeline::{Milestone, Timeline};
+use onlay_testkit::timeline::Milestone;
 use onlay_testkit::wait;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ async fn a_file_is_written_without_a_reboot(cluster: &Cluster) {
         .await;
     let observed = "--for=jsonpath={.status.observedGeneration}=1";
     cluster.kubectl(&["wait", "machineconfigurations.operator.openshift.io/cluster", observed, "--timeout=60s"]).await;
-    let (boot, timeline) = (cluster.boot(node).await, Timeline::start(&cluster.client, |_| {}));
+    let (boot, timeline) = (cluster.boot(node).await, cluster.timeline().await);
     let before = cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await.spec.configuration;
     cluster.apply(machine_config("61-test-live", POOL, file(path, 0o644, "live\n"))).await;
     cluster
@@ -171,7 +171,7 @@ async fn what_leaves_the_configuration_is_gone_from_the_node() {
     cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;
     has_the_things(&cluster, node).await;
 
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.kubectl(&["delete", "mc", "60-test-things"]).await;
     cluster.pool_is(POOL, "on its way", NODE, |pool| !updated(pool, 1)).await;
     cluster.pool_is(POOL, "Updated", NODE, |pool| updated(pool, 1)).await;

@@ -1,7 +1,7 @@
 //! The seeds' clean-up as typed, without waits between the commands: everything converges.
 
 use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, WORKERS, updated};
-use onlay_testkit::timeline::{Milestone, Timeline};
+use onlay_testkit::timeline::Milestone;
 
 #[tokio::test]
 async fn the_clean_up_as_typed_brings_the_node_back() {
@@ -19,7 +19,7 @@ async fn the_clean_up_as_typed_brings_the_node_back() {
     cluster.kubectl(&swap).await;
     cluster.pool_is("worker-automount", "Updated with 1 machine", NODE, |pool| updated(pool, 1)).await;
 
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     let back =
         ["label", "node", WORKERS[0], "node-role.kubernetes.io/worker=", "node-role.kubernetes.io/worker-automount-"];
     cluster.kubectl(&back).await;

@@ -9,6 +9,7 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use onlay_api::names::CURRENT_BUILD_ANNOTATION;
 use onlay_api::{ConditionStatus, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig};
+use onlay_testkit::timeline::Timeline;
 use onlay_testkit::wait::TimedOut;
 use onlay_testkit::{Kubectl, Lab, Progress, install, lab, wait};
 use serde_json::{Value, json};
@@ -111,6 +112,11 @@ impl Cluster {
         }
     }
 
+    /// Writes down what happens to nodes from now on.
+    pub async fn timeline(&self) -> Timeline {
+        Timeline::start(&self.client, |_| {}).await.unwrap()
+    }
+
     /// Takes away what builds have left on the nodes.
     pub async fn empty_build_caches(&self) {
         for node in WORKERS {
@@ -136,8 +142,25 @@ impl Cluster {
         if replicas == "--replicas=0" {
             self.kubectl(&[&["wait", "--for=delete", "--timeout=60s"], &pods[..]].concat()).await;
         } else {
-            self.kubectl(&["rollout", "status", "deployment/onlay-webhook", "-n", NAMESPACE, "--timeout=60s"]).await;
+            self.kubectl(&["rollout", "status", "deployment/onlay-webhook", "-n", NAMESPACE, "--timeout=180s"]).await;
+            self.webhook_is_asked().await;
         }
+    }
+
+    /// Waits until API servers ask the webhook: they store what it would refuse as long as they know no instance of it.
+    async fn webhook_is_asked(&self) {
+        let refused =
+            machine_config("60-test-refused", "worker", json!({"config": {"ignition": {"version": "2.2.0"}}}));
+        let dry_run = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+        wait::until("the webhook to refuse a MachineConfig", SOON, async || {
+            match self.kubectl.feed(&dry_run, &refused.to_string()).await {
+                Ok(_) => Err("it would be stored".to_owned()),
+                Err(refusal) if refusal.to_string().contains("ignition.version") => Ok(Some(())),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await
+        .unwrap();
     }
 
     /// `kubectl label node NODE LABEL`

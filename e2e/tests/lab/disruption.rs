@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, NODE, WORKERS, file, machine_config, pool_condition, updated};
 use onlay_api::{MachineConfigNode, MachineConfigPool, UpdatePhase};
-use onlay_testkit::timeline::{Milestone, Timeline};
+use onlay_testkit::timeline::Milestone;
 use serde_json::{Value, json};
 
 const NAME: &str = "60-worker-greeting";
@@ -44,7 +44,7 @@ async fn a_change_that_is_not_well_is_taken_back_without_a_reboot() {
     cluster.pool_is("worker", "Updated", NODE, |pool| updated(pool, 2)).await;
     let boots = [cluster.on_node(WORKERS[0], BOOT).await, cluster.on_node(WORKERS[1], BOOT).await];
 
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.apply(greeting("silence\n")).await;
     let told = |pool: &MachineConfigPool| json!(pool.status.as_ref().map(|status| &status.conditions)).to_string();
     let pool = cluster.pool_is("worker", "told of the way back", NODE, |pool| told(pool).contains("went back")).await;

@@ -4,8 +4,8 @@
 //! those of rpm's distributions are: dnf in place of apt, and a kernel that packages have brought. The kernels are stand-ins, as
 //! that of the lab's base image is; dracut makes a true initramfs.
 
-use crate::builds::{POOL, cluster, pod_of};
-use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, WORKERS, layered, machine_config, updated};
+use crate::builds::{POOL, cluster, log_of, pod_of};
+use crate::cluster::{BUILD, Cluster, NODE, WORKERS, layered, machine_config, updated};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -120,7 +120,7 @@ async fn dnf_installs_an_extension_and_another_kernel_from_the_image_with_the_ex
     cluster.apply(config).await;
     let built = cluster.build_is(POOL, "Succeeded", BUILD).await;
     let pod = pod_of(&cluster, &built).await;
-    let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod.name_any()]).await;
+    let log = log_of(&cluster, &pod.name_any()).await;
     assert!(log.contains("onlay: dnf installs extension usbguard, the kernel for real time"), "{log}");
 
     cluster.label(WORKERS[0], "node-role.kubernetes.io/test=").await;

@@ -1,6 +1,7 @@
 //! What a build is given besides: a Containerfile with files beside it, build arguments, secrets, and what the namespace
 //! provides for package managers.
 
+use crate::builds::log_of;
 use crate::cluster::{BUILD, Cluster, NAMESPACE, SOON, layered, pool};
 use kube::ResourceExt;
 use onlay_api::MachineOSBuild;
@@ -48,7 +49,7 @@ async fn take_away(cluster: &Cluster) {
 }
 
 async fn log(cluster: &Cluster, build: &MachineOSBuild) -> String {
-    cluster.kubectl(&["logs", "-n", NAMESPACE, &format!("job/build-{}", build.name_any())]).await
+    log_of(cluster, &format!("job/build-{}", build.name_any())).await
 }
 
 /// Whether these words are in a layer, the manifest or the configuration of an image.

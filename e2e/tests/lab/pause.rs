@@ -1,12 +1,12 @@
 //! `paused` holds everything, and says so.
 
 use crate::cluster::{Cluster, NODE, SOON, file, machine_config, pool_condition, updated};
-use onlay_testkit::timeline::{Milestone, Timeline};
+use onlay_testkit::timeline::Milestone;
 
 #[tokio::test]
 async fn a_paused_pool_holds_everything_and_says_so() {
     let cluster = Cluster::fresh().await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":true}}"#]).await;
     cluster.apply(machine_config("50-worker-motd", "worker", file("/etc/motd", 0o644, "paused\n"))).await;
     let pool = cluster

@@ -1,13 +1,12 @@
 //! Which pool a node belongs to, and which image a pool runs without a MachineOSConfig.
 
 use crate::cluster::{BUILD, Cluster, NODE, SOON, WORKERS, layered, machine_config, pool, pool_condition, updated};
-use onlay_testkit::timeline::Timeline;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_node_that_two_custom_pools_select_stays_where_it_is_and_says_so() {
     let cluster = Cluster::fresh().await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     for name in ["one", "two"] {
         cluster.apply(pool(name)).await;
         cluster.pool_is(name, "Updated and empty", SOON, |pool| updated(pool, 0)).await;
@@ -49,7 +48,7 @@ async fn an_image_that_a_machine_config_names_is_rolled_out_to_workers_and_to_no
 
     // A master that carries the label of the workers too belongs to `master`.
     cluster.label("cp-0", "node-role.kubernetes.io/worker=").await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.apply(machine_config("60-worker-image", "worker", json!({"osImageURL": image}))).await;
     for node in WORKERS {
         cluster

@@ -13,7 +13,6 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use onlay_api::MachineOSBuild;
 use onlay_testkit::spoiled_registry::{Fault, Method, Wrong};
-use onlay_testkit::timeline::Timeline;
 use onlay_testkit::{SpoiledRegistry, Validity, base_image, registry, wait};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -188,7 +187,7 @@ async fn a_registry_that_refuses_ends_the_build_until_a_person_asks_for_another_
 ) {
     let cluster = cluster().await;
     let second = Second::set_up(&cluster).await;
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     second.spoil(at, ALL, &Wrong::Status(status, &[]));
     cluster.apply(second.layered(TEXT)).await;
     let refused = cluster.build_is(POOL, "Failed", BUILD).await;

@@ -5,7 +5,7 @@ use crate::cluster::{BUILD, Cluster, NAMESPACE, NODE, SOON, WORKERS, digest_of, 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use onlay_testkit::timeline::{Milestone, Timeline, most_cordoned};
+use onlay_testkit::timeline::{Milestone, Moment, Timeline, most_cordoned};
 use onlay_testkit::wait;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn a_pool_gets_the_image_that_it_built() {
     let image = build.status.unwrap().digested_image_push_spec.unwrap();
     assert!(image.starts_with("10.223.0.1:5000/os/worker-automount@sha256:"), "{image}");
 
-    let timeline = Timeline::start(&cluster.client, |_| {});
+    let timeline = cluster.timeline().await;
     cluster.label(WORKERS[0], "node-role.kubernetes.io/worker-automount=").await;
     cluster
         .kubectl(&[
@@ -36,13 +36,14 @@ async fn a_pool_gets_the_image_that_it_built() {
     let second = WORKERS.into_iter().find(|node| *node != first).unwrap();
     is_left_by_its_pods(&cluster, &timeline, &[second]).await;
     cluster.pool_is(POOL, "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
-    wait::until("both nodes to take pods", SOON, async || {
-        Ok::<_, String>((cluster.schedulable(WORKERS[0]).await && cluster.schedulable(WORKERS[1]).await).then_some(()))
+    let moments = wait::until("both nodes to take pods", SOON, async || {
+        let moments = timeline.moments();
+        let is_back = |moment: &&Moment| moment.milestone == Milestone::Uncordoned;
+        if moments.iter().filter(is_back).count() == 2 { Ok(Some(moments)) } else { Err(format!("{moments:?}")) }
     })
     .await
     .unwrap();
 
-    let moments = timeline.moments();
     assert_eq!(most_cordoned(&moments), 1, "{moments:?}");
     for node in WORKERS {
         let order: Vec<_> =
@@ -142,6 +143,8 @@ async fn the_node_runs_the_image(cluster: &Cluster, node: &str, image: &str) {
     assert_eq!(cluster.on_node(node, "cat /var/shared/docs/hello.txt").await, "mounted on demand");
     let arguments = cluster.on_node(node, "cat /proc/cmdline").await;
     assert!(arguments.split(' ').any(|argument| argument == "audit=0"), "{arguments}");
+    let done = r"--for=jsonpath={.metadata.annotations.machineconfiguration\.openshift\.io/state}=Done";
+    cluster.kubectl(&["wait", &format!("node/{node}"), done, "--timeout=60s"]).await;
     let mirror = cluster.kubectl(&["get", "node", node, "-o", "jsonpath={.metadata.annotations}"]).await;
     let mirror: Value = serde_json::from_str(&mirror).unwrap();
     let annotation = |name: &str| {

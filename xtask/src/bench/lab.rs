@@ -78,7 +78,7 @@ fn worst(values: &[f64]) -> f64 {
 /// Applies a file to the pool: seconds, from before kubectl begins, until a node has the new target, and from there until it is staged.
 async fn change(lab: &Lab, nodes: &[String]) -> Measured<(f64, f64)> {
     let client = lab.client().await?;
-    let timeline = Timeline::start(&client, |_| {});
+    let timeline = Timeline::start(&client, |_| {}).await?;
     let all = Api::<MachineConfigNode>::all(client);
     let before = all.get(&nodes[0]).await?.spec.config_version.desired;
     let object = json!({

@@ -41,7 +41,7 @@ pub async fn rows(lab: &Lab, base: &Base) -> Measured<Vec<Figure>> {
 
 /// KiB that the node is sent from before something is done until it has staged an image.
 async fn fetched(lab: &Lab, act: impl AsyncFnOnce() -> Outcome) -> Measured<f64> {
-    let timeline = Timeline::start(&lab.client().await?, |_| {});
+    let timeline = Timeline::start(&lab.client().await?, |_| {}).await?;
     let before = sent()?;
     act().await?;
     wait::until("the node to have staged the image", PATIENCE, async || {
