@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use onlay_api::machine_os_build::MachineOSBuild;
 
 use super::observed::PartOfBuild;
@@ -44,7 +44,7 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
         return Run::Leaving;
     }
     // An image that is in the registry counts, before the Job says how it has ended, and in whatever way it ends.
-    if let Some(Outcome::Pushed { image }) = last_word(part) {
+    if let Some(image) = told(part) {
         return Run::Pushed(image);
     }
     if let Some(ended) = condition(job, "Complete") {
@@ -55,13 +55,14 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
         };
     }
     if let Some(ended) = condition(job, "Failed") {
-        return match last_word(part) {
+        // Of a Job whose time is over, the pod of the last try goes away, and the newest one is that of the try before.
+        return match newest(part).and_then(word) {
             Some(Outcome::Failed(failure)) if is_late(ended) && failure.cause != Cause::TimedOut => {
                 Run::Failed(late_after(failure, without_word(job, ended, part)))
             }
             Some(Outcome::Failed(failure)) => Run::Failed(failure),
             _ if is_recent(ended, now) => Run::Ending,
-            _ => Run::Failed(without_word(job, ended, part)),
+            _ => Run::Failed(after_others(without_word(job, ended, part), part)),
         };
     }
     if let Some(failure) = evicted_too_often(job, part) {
@@ -77,15 +78,12 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
 
 /// The image that a part has pushed, by digest.
 pub(super) fn pushed(part: &PartOfBuild<'_>) -> Option<String> {
-    match last_word(part) {
-        Some(Outcome::Pushed { image }) => Some(image),
-        _ => part.pushed.clone(),
-    }
+    told(part).or_else(|| part.pushed.clone())
 }
 
 /// Whether the pod's word is missing, so that the registry should be asked what was pushed.
 pub fn word_is_lost(part: &PartOfBuild<'_>) -> bool {
-    part.job.is_some_and(|job| condition(job, "Complete").is_some()) && last_word(part).is_none()
+    part.job.is_some_and(|job| condition(job, "Complete").is_some()) && told(part).is_none()
 }
 
 fn is_owned(job: &Job, build: &MachineOSBuild) -> bool {
@@ -111,11 +109,36 @@ pub fn newest_of<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
     pods.max_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()))
 }
 
-/// What the newest pod that has ended left as its message.
-fn last_word(part: &PartOfBuild<'_>) -> Option<Outcome> {
-    let mut ended: Vec<_> = part.pods.iter().filter_map(|pod| state(pod)?.terminated.as_ref()).collect();
-    ended.sort_by_key(|terminated| terminated.finished_at.clone());
-    ended.iter().rev().find_map(|terminated| Outcome::from_message(terminated.message.as_deref()?))
+/// What a pod left as its message when it ended.
+fn word(pod: &Pod) -> Option<Outcome> {
+    Outcome::from_message(terminated(pod)?.message.as_deref()?)
+}
+
+/// The image that a pod says that it has pushed.
+fn told(part: &PartOfBuild<'_>) -> Option<String> {
+    part.pods.iter().find_map(|pod| match word(pod) {
+        Some(Outcome::Pushed { image }) => Some(image),
+        _ => None,
+    })
+}
+
+/// The failure that the newest pod speaks of that has left a word, without what its instruction has printed.
+fn last_told_failure(part: &PartOfBuild<'_>) -> Option<String> {
+    let speaks = |pod: &&Pod| matches!(word(pod), Some(Outcome::Failed(_)));
+    match newest_of(part.pods.iter().copied().filter(speaks)).and_then(word) {
+        Some(Outcome::Failed(failure)) => Some(Failure { output: Vec::new(), ..failure }.describe()),
+        _ => None,
+    }
+}
+
+fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    state(pod)?.terminated.as_ref()
+}
+
+/// How a pod that has left no word has ended.
+fn exit(terminated: &ContainerStateTerminated) -> String {
+    let reason = terminated.reason.as_ref().map(|reason| format!(" ({reason})"));
+    format!("ended with exit code {}{}", terminated.exit_code, reason.unwrap_or_default())
 }
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
@@ -146,8 +169,11 @@ pub(super) fn has_ended(job: &Job) -> bool {
 
 /// The pods that a kubelet evicted, since the node or the pod's own limits were exceeded; of pods that are drained, nothing stays.
 fn evicted<'a>(part: &PartOfBuild<'a>) -> impl Iterator<Item = &'a Pod> {
-    let reason = |pod: &Pod| pod.status.as_ref().and_then(|status| status.reason.clone());
-    part.pods.iter().copied().filter(move |pod| reason(pod).as_deref() == Some(EVICTED))
+    part.pods.iter().copied().filter(|pod| is_evicted(pod))
+}
+
+fn is_evicted(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.reason.as_deref()) == Some(EVICTED)
 }
 
 /// What a kubelet said of the pod that it evicted last.
@@ -182,9 +208,11 @@ fn attempts(job: &Job, part: &PartOfBuild<'_>) -> String {
     if failed == 0 {
         return evicted;
     }
-    let before = match last_word(part) {
+    let has_failed = |pod: &&Pod| terminated(pod).is_some() && !is_evicted(pod);
+    let last = newest_of(part.pods.iter().copied().filter(has_failed));
+    let before = match last.and_then(word) {
         Some(Outcome::Failed(failure)) => format!("; the last one failed: {}", failure.describe()),
-        _ => String::new(),
+        _ => last.and_then(terminated).map(|ended| format!("; the last one {}", exit(ended))).unwrap_or_default(),
     };
     format!(" (try {} of {}{before}){evicted}", failed + 1, retries(job) + 1)
 }
@@ -226,16 +254,21 @@ fn late_after(before: Failure, late: Failure) -> Failure {
     Failure { cause: late.cause, message, ..before }
 }
 
+/// The failure of a Job whose last pod has left no word, after tries that have: what they say is told, and is not the cause.
+fn after_others(mut failure: Failure, part: &PartOfBuild<'_>) -> Failure {
+    if let Some(before) = last_told_failure(part) {
+        failure.message.push_str(&format!("; an earlier try failed: {before}"));
+    }
+    failure
+}
+
 /// The failure of a Job whose pod has left no word.
 fn without_word(job: &Job, ended: &JobCondition, part: &PartOfBuild<'_>) -> Failure {
     let reason = ended.reason.as_deref().unwrap_or("Failed");
     let said = ended.message.as_deref().unwrap_or_default();
-    let last = newest(part).and_then(state).and_then(|state| state.terminated.as_ref());
+    let last = newest(part).and_then(terminated);
     let needs_memory = last.is_some_and(|terminated| terminated.reason.as_deref() == Some("OOMKilled"));
-    let code = last.map(|terminated| match &terminated.reason {
-        Some(reason) => format!("; its last pod ended with exit code {} ({reason})", terminated.exit_code),
-        None => format!("; its last pod ended with exit code {}", terminated.exit_code),
-    });
+    let code = last.map(|terminated| format!("; its last pod {}", exit(terminated)));
     let cause = match needs_memory {
         _ if is_late(ended) => Cause::TimedOut,
         true => Cause::MachineFailed,

@@ -1,6 +1,7 @@
 //! What the pods of a build leave as their last word, and what the Job makes of it.
 
 use jiff::SignedDuration;
+use onlay_api::conditions::ConditionStatus;
 use rstest::rstest;
 
 use super::world::{IMAGE, World};
@@ -71,6 +72,82 @@ fn a_pod_that_left_no_word_fails_after_a_while() {
         "delete the MachineOSBuild to try again",
     ];
     assert!(words.iter().all(|word| message.contains(word)), "{message}");
+}
+
+/// One try, which ends as said.
+fn a_try(world: &mut World, outcome: Option<&Outcome>) {
+    world.run_pod();
+    world.settle();
+    world.end_pod(outcome);
+    world.now += SignedDuration::from_secs(10);
+}
+
+fn reason(world: &World) -> String {
+    let conditions = &world.only_build().status.as_ref().unwrap().conditions;
+    let is_true = conditions.iter().find(|condition| condition.status == ConditionStatus::True);
+    is_true.unwrap().reason.clone()
+}
+
+fn away() -> Outcome {
+    Outcome::Failed(Failure::new(Cause::NetworkFailed, "mirror away"))
+}
+
+#[rstest]
+#[case::that_leaves_no_word(&[Some(away()), None, None, None], "BackoffLimitExceeded", "MachineFailed", &[
+    "exit code 137 (OOMKilled)", "spec.build.resources", "; an earlier try failed: mirror away",
+])]
+#[case::that_leaves_one(&[None, None, None, Some(away())], "BackoffLimitExceeded", "NetworkFailed", &["mirror away"])]
+#[case::that_leaves_another_one(
+    &[Some(Outcome::Failed(Failure::new(Cause::MachineFailed, "disk full"))), Some(away())],
+    "BackoffLimitExceeded", "NetworkFailed", &["mirror away"],
+)]
+#[case::whose_time_was_over(&[Some(away()), None], "DeadlineExceeded", "TimedOut", &[
+    "spec.build.timeoutSeconds", "; an earlier try failed: mirror away",
+])]
+fn the_cause_is_that_of_the_last_try(
+    #[case] tries: &[Option<Outcome>],
+    #[case] end: &str,
+    #[case] cause: &str,
+    #[case] words: &[&str],
+) {
+    let mut world = World::new();
+    world.settle();
+    tries.iter().for_each(|outcome| a_try(&mut world, outcome.as_ref()));
+    world.end_job_for(end);
+    world.settle();
+    world.now += SignedDuration::from_secs(10);
+    world.settle();
+    let (state, message) = World::state(world.only_build());
+    assert_eq!((state, reason(&world).as_str()), ("Failed", cause), "{message}");
+    assert!(words.iter().all(|word| message.contains(word)), "{message}");
+}
+
+#[test]
+fn the_word_of_the_last_try_may_come_after_the_end_of_its_job() {
+    let mut world = World::new();
+    world.settle();
+    a_try(&mut world, Some(&away()));
+    world.run_pod();
+    world.settle();
+    world.end_job("Failed", 2);
+    world.settle();
+    assert_eq!(World::state(world.only_build()).0, "Building", "its word is awaited");
+    world.end_pod(Some(&Outcome::Failed(Failure::new(Cause::AccessDenied, "push refused"))));
+    world.settle();
+    assert_eq!(reason(&world), "AccessDenied");
+}
+
+#[test]
+fn a_try_without_a_word_is_told_by_how_it_ended() {
+    let mut world = World::new();
+    world.settle();
+    a_try(&mut world, Some(&away()));
+    a_try(&mut world, None);
+    world.end_job("", 2);
+    world.run_pod();
+    world.settle();
+    let (_, message) = World::state(world.only_build());
+    assert!(message.ends_with(" (try 3 of 4; the last one ended with exit code 137 (OOMKilled))"), "{message}");
 }
 
 #[test]
