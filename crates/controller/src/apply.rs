@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::report::{Category, Reportable};
+use crate::report::{Category, Reportable, way_out};
 
 /// A write that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,13 @@ impl Reportable for Error {
         match self {
             Self::Write { source, .. } => Category::of(source),
             Self::Fields { .. } => Category::Internal,
+        }
+    }
+
+    fn way_out(&self) -> Option<String> {
+        match self {
+            Self::Write { source, .. } => way_out(source),
+            Self::Fields { .. } => None,
         }
     }
 }

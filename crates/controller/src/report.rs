@@ -11,16 +11,25 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
+use kube::core::Status;
 use kube::{Api, Client};
 
 /// Longest note of an Event that the API server takes, in bytes.
 const MAX_NOTE: usize = 1024;
+/// How soon a write is tried again that another one came before.
+const SOON: SignedDuration = SignedDuration::from_millis(200);
+/// Longest time between tries of such a write.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
+/// For how long something may be in the way of a write before people are told.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
 /// What kind of failure an error is: the Event's reason, and how soon it is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
-    /// Somebody else wrote at the same time, or the object is gone: look again.
+    /// Somebody else wrote at the same time, or the object is gone: look again. People are told when that does not help.
     Conflict,
+    /// The namespace that something is to be written to does not exist.
+    NamespaceMissing,
     /// The API server did not answer.
     Unreachable,
     /// The API server says that we have no right to do it.
@@ -38,6 +47,9 @@ impl Category {
     pub fn of(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => match status.code {
+                404 if missing_namespace(status).is_some() => Self::NamespaceMissing,
+                // No object is missing, but the kind of it.
+                404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Self::Refused,
                 404 | 409 | 410 => Self::Conflict,
                 401 | 403 => Self::Forbidden,
                 408 | 429 | 500.. => Self::Unreachable,
@@ -52,6 +64,7 @@ impl Category {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Conflict => "WriteConflict",
+            Self::NamespaceMissing => "NamespaceMissing",
             Self::Unreachable => "APIServerUnreachable",
             Self::Forbidden => "MissingPermission",
             Self::Refused => "WriteRefused",
@@ -60,10 +73,11 @@ impl Category {
         }
     }
 
-    /// How long to wait before the next try; none if only a change of the input can help.
-    pub const fn retry(self) -> Option<SignedDuration> {
+    /// How long to wait before the next try of what fails for so long; none if only a change of the input can help.
+    pub fn retry(self, failing: SignedDuration) -> Option<SignedDuration> {
         match self {
-            Self::Conflict => Some(SignedDuration::from_millis(200)),
+            Self::Conflict => Some(failing.clamp(SOON, LATE)),
+            Self::NamespaceMissing => Some(SignedDuration::from_secs(10)),
             Self::Unreachable => Some(SignedDuration::from_secs(2)),
             Self::Forbidden | Self::Refused | Self::Internal => Some(SignedDuration::from_secs(30)),
             Self::Input => None,
@@ -75,6 +89,53 @@ impl Category {
 pub trait Reportable: StdError {
     /// What kind of failure it is.
     fn category(&self) -> Category;
+
+    /// What a person can do about it, if that is known and not said yet.
+    fn way_out(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What a person can do about an error of the client.
+pub fn way_out(error: &kube::Error) -> Option<String> {
+    let kube::Error::Api(status) = error else { return None };
+    if let Some(namespace) = missing_namespace(status) {
+        return Some(format!("create it: `kubectl create namespace {namespace}`"));
+    }
+    status.is_already_exists().then(|| "it belongs to something else; if it stays, delete it".to_owned())
+}
+
+/// The namespace that the API server misses, if it says so.
+fn missing_namespace(status: &Status) -> Option<&str> {
+    let details = status.details.as_ref().filter(|details| details.kind == "namespaces")?;
+    status.is_not_found().then_some(details.name.as_str())
+}
+
+/// The failures of one object since its last success, all of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failures {
+    category: Category,
+    since: Timestamp,
+    /// What was told last.
+    told: Option<String>,
+}
+
+impl Failures {
+    /// One more failure; and whether people are to be told.
+    fn and(before: Option<Self>, category: Category, note: &str, now: Timestamp) -> (Self, bool) {
+        let before = before.filter(|before| before.category == category);
+        let mut failures = before.unwrap_or(Self { category, since: now, told: None });
+        let is_over_soon = category == Category::Conflict && failures.lasting(now) < PATIENCE;
+        let is_new = !is_over_soon && failures.told.as_deref() != Some(note);
+        if is_new {
+            failures.told = Some(note.to_owned());
+        }
+        (failures, is_new)
+    }
+
+    fn lasting(&self, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.since)
+    }
 }
 
 /// Something that people should see beside an object.
@@ -97,8 +158,8 @@ pub struct Reporter {
     instance: String,
     /// How many Events were made.
     told: AtomicU32,
-    /// The last failure of each object, so that trying again does not repeat it.
-    failures: Mutex<BTreeMap<String, String>>,
+    /// The failures of each object, so that trying again does not repeat them.
+    failures: Mutex<BTreeMap<String, Failures>>,
 }
 
 impl Reporter {
@@ -109,7 +170,7 @@ impl Reporter {
 
     /// Reports the outcome of the work on one object, and answers when to try again.
     ///
-    /// A failure is told once, until it changes or is over.
+    /// A failure is told once, until it changes or is over; a conflict only when it does not pass.
     pub async fn outcome<E: Reportable>(
         &self,
         object: &ObjectReference,
@@ -127,12 +188,13 @@ impl Reporter {
 
     async fn failure<E: Reportable>(&self, object: &ObjectReference, error: &E, now: Timestamp) -> Option<Timestamp> {
         let category = error.category();
-        let note = chain(error);
-        if self.is_new(object, &note) && category != Category::Conflict {
+        let note = [Some(chain(error)), error.way_out()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let (is_new, failing) = self.keep(object, category, &note, now);
+        if is_new {
             let notice = Notice { warning: true, reason: category.reason(), action: "Reconcile", note };
             self.notice(object, &notice, now).await;
         }
-        category.retry().and_then(|wait| now.checked_add(wait).ok())
+        category.retry(failing).and_then(|wait| now.checked_add(wait).ok())
     }
 
     /// Writes a log line and an Event; that an Event cannot be written is only logged.
@@ -175,9 +237,13 @@ impl Reporter {
         }
     }
 
-    fn is_new(&self, object: &ObjectReference, note: &str) -> bool {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.insert(key(object), note.to_owned()).as_deref() != Some(note)
+    /// Keeps a failure in mind; says whether people are to be told, and for how long it lasts.
+    fn keep(&self, object: &ObjectReference, category: Category, note: &str, now: Timestamp) -> (bool, SignedDuration) {
+        let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let (failures, is_new) = Failures::and(all.remove(&key(object)), category, note, now);
+        let lasting = failures.lasting(now);
+        all.insert(key(object), failures);
+        (is_new, lasting)
     }
 
     fn forget(&self, object: &ObjectReference) {

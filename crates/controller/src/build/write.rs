@@ -21,7 +21,7 @@ use super::objects::Objects;
 use crate::apply;
 use crate::context::Context;
 use crate::mirror::Mirror;
-use crate::report::{Category, Notice, Reportable};
+use crate::report::{Category, Notice, Reportable, way_out};
 
 /// Why a decision could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +42,13 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// An object of the name is there, and belongs to something that is gone.
-    #[error("failed to create ConfigMap {0}: the one of an earlier build is still there")]
-    Leftover(String),
+    #[error("failed to create ConfigMap {name}: one that is not of this build is still there")]
+    Leftover {
+        /// Namespace of the ConfigMap.
+        namespace: String,
+        /// Name of the ConfigMap.
+        name: String,
+    },
     /// What shall be written is no JSON.
     #[error("failed to write {name} as JSON")]
     Json {
@@ -59,8 +64,19 @@ impl Reportable for Error {
         match self {
             Self::Apply(error) => error.category(),
             Self::Write { source, .. } => Category::of(source),
-            Self::Leftover(_) => Category::Conflict,
+            Self::Leftover { .. } => Category::Conflict,
             Self::Json { .. } => Category::Internal,
+        }
+    }
+
+    fn way_out(&self) -> Option<String> {
+        match self {
+            Self::Apply(error) => error.way_out(),
+            Self::Write { source, .. } => way_out(source),
+            Self::Leftover { namespace, name } => {
+                Some(format!("if it stays, delete it: `kubectl delete configmap {name} -n {namespace}`"))
+            }
+            Self::Json { .. } => None,
         }
     }
 }
@@ -179,7 +195,7 @@ impl Writer<'_> {
                 let name = config_map.name_any();
                 let there = api.get_opt(&name).await.map_err(|error| failed::<ConfigMap>("read", &name, error))?;
                 let same = there.is_some_and(|there| owner(&there.metadata) == owner(&config_map.metadata));
-                if same { Ok(()) } else { Err(Error::Leftover(name)) }
+                if same { Ok(()) } else { Err(Error::Leftover { namespace: self.ctx.config.namespace.clone(), name }) }
             }
             other => other.map(drop),
         }

@@ -5,6 +5,7 @@
 
 mod architectures;
 mod extras;
+mod hindrances;
 mod many;
 mod proxy;
 mod stories;

@@ -12,10 +12,10 @@ use serde_json::json;
 
 use crate::world::World;
 
-const AUTOFS: &str = "FROM configs AS final\nRUN apt-get install -y autofs\n";
+pub const AUTOFS: &str = "FROM configs AS final\nRUN apt-get install -y autofs\n";
 
 /// An image that differs from others by a digit, in the registry. The name does not matter: it is served by digest.
-async fn image(world: &World, digit: char) -> String {
+pub async fn image(world: &World, digit: char) -> String {
     world.registry.push_empty("os/image:played", &json!({"digit": digit})).await.unwrap()
 }
 
@@ -27,7 +27,7 @@ fn serves(config: &MachineOSConfig) -> Option<&str> {
     config.annotations().get(SERVES_ANNOTATION).map(String::as_str)
 }
 
-fn current(config: &MachineOSConfig) -> Option<&str> {
+pub fn current(config: &MachineOSConfig) -> Option<&str> {
     config.status.as_ref()?.current_image_pull_spec.as_deref()
 }
 
@@ -36,7 +36,7 @@ fn says(config: &MachineOSConfig, type_: OSConfigConditionType, status: Conditio
     find(conditions, type_).is_some_and(|condition| condition.status == status && condition.reason == reason)
 }
 
-async fn told(world: &World, reason: &str, words: &str) {
+pub async fn told(world: &World, reason: &str, words: &str) {
     let events: Api<Event> = Api::namespaced(world.client.clone(), "default");
     wait::until(&format!("Event {reason}: {words}"), std::time::Duration::from_secs(30), async || {
         let all = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
@@ -65,7 +65,7 @@ async fn told_on(world: &World, build: &str, reason: &str) {
 }
 
 /// Plays the Job of the build that is prepared, up to its push.
-async fn push(world: &World, digit: char) -> MachineOSBuild {
+pub async fn push(world: &World, digit: char) -> MachineOSBuild {
     let build = world.build(BuildConditionType::Prepared).await;
     let job = world.job(&build).await;
     world.pod_runs(&job).await;

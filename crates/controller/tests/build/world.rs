@@ -23,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 pub const NAMESPACE: &str = "onlay";
-const NODE_SECRETS: &str = "node-secrets";
+pub const NODE_SECRETS: &str = "node-secrets";
 
 /// One API server with the controller on it, and a registry.
 pub struct World {
@@ -38,13 +38,18 @@ pub struct World {
 impl World {
     /// A pool `worker` with one MachineConfig that names the base image, and the secrets to build its image.
     pub async fn new() -> Self {
+        Self::with(&[NAMESPACE, NODE_SECRETS]).await
+    }
+
+    /// The same with these namespaces alone.
+    pub async fn with(namespaces: &[&str]) -> Self {
         let registry = RegistryServer::start().await.unwrap();
         let labels = json!({"ostree.final-diffid": "sha256:aa", "ostree.bootable": "1"});
         let base = registry.push_empty("os/base:1", &labels).await.unwrap();
         let server = ApiServer::start().await.unwrap();
         let client = server.client().await.unwrap();
         objects::define(&client, &onlay_api::crds().unwrap()).await.unwrap();
-        for namespace in [NAMESPACE, NODE_SECRETS] {
+        for namespace in namespaces {
             objects::apply(&Api::<Namespace>::all(client.clone()), namespace, json!({})).await.unwrap();
         }
         let kubeconfig = server.kubeconfig().to_string();
@@ -216,7 +221,11 @@ impl World {
             "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:00Z",
         });
         self.pod_status(job, json!({"terminated": terminated})).await;
-        let succeeded = outcome.exit_code() == 0;
+        self.job_ends(job, outcome.exit_code() == 0).await;
+    }
+
+    /// Plays the Job: it ends, perhaps without a pod that anybody has seen.
+    pub async fn job_ends(&self, job: &Job, succeeded: bool) {
         let (criteria, end) = if succeeded { ("SuccessCriteriaMet", "Complete") } else { ("FailureTarget", "Failed") };
         let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "Played", "message": "", "lastTransitionTime": "2026-01-01T00:01:00Z"});
         let mut status =
