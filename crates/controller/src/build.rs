@@ -26,7 +26,7 @@ use onlay_api::{
 use onlay_core::build::base::watch::{Answer, Found, Question, Watch};
 use onlay_core::build::base::{self, Nodes};
 use onlay_core::build::inputs::repository;
-use onlay_core::build::machine::{self, Action, Base, Build, Decision, Join, Observed};
+use onlay_core::build::machine::{self, Action, Base, Build, Decision, Join, Observed, Search};
 use onlay_core::build::{Settings, pull_secret};
 
 use self::lookup::Lookups;
@@ -129,8 +129,8 @@ async fn decide(
     let builds = seen.builds.iter().map(|build| objects.of_build(build)).collect::<Vec<_>>();
     let mut views: Vec<Build<'_>> = builds.iter().map(objects::OfBuild::view).collect();
     for view in &mut views {
-        for part in view.parts.iter_mut().filter(|part| machine::word_is_lost(part)) {
-            part.pushed = lookups.find(&part.part.target, &materials).await;
+        for part in &mut view.parts {
+            part.pushed = lookups.found(&Search::of(view.build, &part.part), &materials, now);
         }
         view.joined = Join::of(view).and_then(|join| lookups.joined(&join, &materials, now));
     }
@@ -164,6 +164,7 @@ async fn decide(
     if let Some(image) = &decision.ask_for {
         lookups.ask_for(image, &materials, now);
     }
+    decision.searches.iter().for_each(|search| lookups.search(search, &materials, now));
     if let Some(join) = &decision.join {
         lookups.join(join.clone(), &materials, now);
     }

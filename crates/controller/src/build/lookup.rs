@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use onlay_api::MachineOSConfig;
 use onlay_core::build::base::watch::{Answer, Found, Question};
-use onlay_core::build::machine::{Base, Join};
+use onlay_core::build::machine::{Base, Join, Search};
 use onlay_core::build::part;
 use onlay_registry::{DockerConfig, Registry, RegistryError};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is kept that nobody wants to know.
 const MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What was asked: image, credentials, authorities, architectures or images.
+/// What was asked: image, credentials, authorities, and architectures, images or a build.
 type Key = [String; 4];
 
 /// What registries say.
@@ -33,6 +33,7 @@ pub struct Lookups {
     bases: Answers<Found>,
     presences: Answers<bool>,
     joins: Answers<String>,
+    searches: Answers<Option<String>>,
     /// Since when people ask to build once more, by the uid of the MachineOSConfig.
     wishes: Mutex<BTreeMap<String, Timestamp>>,
 }
@@ -45,6 +46,7 @@ impl Lookups {
             bases: Answers::default(),
             presences: Answers::default(),
             joins: Answers::default(),
+            searches: Answers::default(),
             wishes: Mutex::default(),
         }
     }
@@ -93,12 +95,7 @@ impl Lookups {
         let asking = Asking::new(image, &materials.to_push(), materials, &BTreeSet::new());
         let (key, can_push) = (asking.key(), materials.can_push());
         let answer = async move {
-            // To a stranger, some registries say that there is no such image.
-            let said = if can_push {
-                in_time(asking.exists()).await
-            } else {
-                Err("the secret to push with cannot be used".to_owned())
-            };
+            let said = asking.find(can_push).await.map(|found| found.is_some());
             // The time of the answer: what was asked for before it does not count as old when it comes late.
             Answer { at: Timestamp::now(), said }
         };
@@ -123,12 +120,19 @@ impl Lookups {
         let _on_its_way = self.joins.ask(&key, self.wake.clone(), answer, now);
     }
 
-    /// The image that was pushed under a tag, by digest; none if that cannot be said.
-    pub async fn find(&self, image: &str, materials: &Materials) -> Option<String> {
-        let credentials = materials.to_push();
-        let asking = async { Registry::new(materials.authorities().as_deref())?.find(image, &credentials).await };
-        let found = in_time(asking).await;
-        found.inspect_err(|error| tracing::warn!(image, error, "failed to look for a pushed image")).ok()?
+    /// What a registry has answered last to the tag of a part of a build: the image by digest, if there is such a tag.
+    pub fn found(&self, search: &Search, materials: &Materials, now: Timestamp) -> Option<Answer<Option<String>>> {
+        self.searches.last(&searching(search, materials).0, now)
+    }
+
+    /// Asks a registry what was pushed under the tag of a part of a build.
+    pub fn search(&self, search: &Search, materials: &Materials, now: Timestamp) {
+        let ((key, asking), can_push) = (searching(search, materials), materials.can_push());
+        let answer = async move {
+            let said = asking.find(can_push).await;
+            Answer { at: Timestamp::now(), said }
+        };
+        let _on_its_way = self.searches.ask(&key, self.wake.clone(), answer, now);
     }
 }
 
@@ -215,8 +219,12 @@ impl Asking {
         Registry::new(self.authorities.as_deref())
     }
 
-    async fn exists(self) -> Result<bool, RegistryError> {
-        Ok(self.registry()?.find(&self.image, &self.credentials).await?.is_some())
+    /// The image by digest, if there is one. To a stranger, some registries say that there is none.
+    async fn find(self, can_push: bool) -> Result<Option<String>, String> {
+        if !can_push {
+            return Err("the secret to push with cannot be used".to_owned());
+        }
+        in_time(async { self.registry()?.find(&self.image, &self.credentials).await }).await
     }
 
     async fn resolve(self) -> Result<Found, RegistryError> {
@@ -230,6 +238,13 @@ fn joining(join: &Join, materials: &Materials) -> Key {
     let authorities = number(materials.authorities().as_deref());
     let images: String = join.images.iter().map(|(architecture, image)| format!("{architecture}={image},")).collect();
     [join.target.clone(), materials.to_push().to_json(), authorities, images]
+}
+
+/// The question for the tag of a part of a build, and what identifies it.
+fn searching(search: &Search, materials: &Materials) -> (Key, Asking) {
+    let asking = Asking::new(&search.target, &materials.to_push(), materials, &BTreeSet::new());
+    let [image, credentials, authorities, _] = asking.key();
+    ([image, credentials, authorities, search.build.clone()], asking)
 }
 
 /// What stands for authorities in a [`Key`]: they may be those of a whole cluster, and long.

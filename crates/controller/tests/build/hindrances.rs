@@ -1,17 +1,67 @@
-//! What is in the way of a build: a namespace that is missing, what others have made.
+//! What is in the way of a build, and of no other one: lost pods, registries that say nothing, what others have made.
+
+use std::net::TcpListener;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, PostParams};
-use onlay_api::MachineOSBuild;
-use onlay_api::conditions::BuildConditionType;
+use onlay_api::conditions::{BuildConditionType, find};
+use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::Outcome;
 use onlay_testkit::{objects, wait};
 use serde_json::json;
 
 use crate::stories::{AUTOFS, current, image, push, told};
 use crate::world::{NAMESPACE, NODE_SECRETS, World};
+
+/// A pool with a MachineOSConfig whose image is pushed to a place.
+async fn make(world: &World, name: &str, place: &str) {
+    let selector = |label: &str, value: &str| json!({"matchLabels": {label: value}});
+    let spec = json!({
+        "nodeSelector": selector("role", name),
+        "machineConfigSelector": selector("machineconfiguration.openshift.io/role", "worker"),
+    });
+    objects::apply(&world.all::<MachineConfigPool>(), name, json!({"spec": spec})).await.unwrap();
+    let spec = json!({
+        "machineConfigPool": {"name": name},
+        "imageBuilder": {"imageBuilderType": "Job"},
+        "renderedImagePushSecret": {"name": "push-secret"},
+        "renderedImagePushSpec": place,
+    });
+    objects::apply(&world.all::<MachineOSConfig>(), name, json!({"spec": spec})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_that_says_nothing_about_a_lost_image_holds_up_no_other_pool() {
+    let world = World::new().await;
+    // It takes connections, and says nothing on them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    make(&world, "slow", &format!("{}/os/slow:latest", silent.local_addr().unwrap())).await;
+    let build = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&build).await;
+    world.job_ends(&job, true).await;
+    let slow = world.build(BuildConditionType::Building).await;
+    let message = &find(&slow.status.as_ref().unwrap().conditions, BuildConditionType::Building).unwrap().message;
+    assert!(message.ends_with("was pushed is not known, its registry is asked"), "{message}");
+
+    world.config(AUTOFS).await;
+    push(&world, '1').await;
+}
+
+#[tokio::test]
+async fn an_image_is_found_whose_pod_was_never_seen() {
+    let world = World::new().await;
+    world.config(AUTOFS).await;
+    let build = world.build(BuildConditionType::Prepared).await;
+    let job = world.job(&build).await;
+    let name = format!("os/image:{}", build.name_any());
+    let image = world.registry.push_empty(&name, &json!({})).await.unwrap();
+    world.job_ends(&job, true).await;
+    let done = world.build(BuildConditionType::Succeeded).await;
+    assert_eq!(done.uid(), build.uid(), "it is not made anew");
+    assert_eq!(done.status.unwrap().digested_image_push_spec, Some(image));
+}
 
 #[tokio::test]
 async fn a_namespace_that_is_missing_is_told_and_waited_for() {

@@ -37,7 +37,7 @@ pub const RETRIES: i32 = 3;
 /// Seconds after which a build is given up, where a policy does not say.
 const DEADLINE_SECONDS: i64 = 2 * 60 * 60;
 /// Seconds for which the Job of a build that ended is kept, for its log.
-const KEPT_SECONDS: i32 = 24 * 60 * 60;
+pub(crate) const KEPT_SECONDS: i32 = 24 * 60 * 60;
 /// User and group of the builder.
 const BUILDER_USER: i64 = names::BUILDER_USER as i64;
 /// Longest value of a label.

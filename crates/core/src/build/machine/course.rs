@@ -15,7 +15,7 @@ pub(super) enum Course<'b, 'a> {
     Ending,
     /// Somebody has deleted a Job.
     Deleted,
-    /// A Job says that it succeeded, and nobody knows what it pushed.
+    /// A Job says that it succeeded, and the registry does not have what it should have pushed.
     Lost,
     /// The pods are awaited.
     Waiting(String),
@@ -38,11 +38,10 @@ pub(super) fn of<'b, 'a>(build: &'b Build<'a>, now: Timestamp) -> Course<'b, 'a>
     if runs.iter().any(|(_, run)| *run == Run::Lost) {
         return Course::Lost;
     }
-    let without_job: Vec<_> = runs.iter().filter(|(_, run)| *run == Run::None).map(|(part, _)| *part).collect();
-    // The Jobs are made before the status names them.
-    if !without_job.is_empty() && build.build.status.as_ref().is_some_and(|status| status.builder.is_some()) {
+    if runs.iter().any(|(_, run)| *run == Run::Gone) {
         return Course::Deleted;
     }
+    let without_job: Vec<_> = runs.iter().filter(|(_, run)| *run == Run::None).map(|(part, _)| *part).collect();
     if !without_job.is_empty() {
         return Course::Start(without_job);
     }
@@ -57,13 +56,13 @@ fn words<'b, 'a>(runs: &[(&'b PartOfBuild<'a>, Run)]) -> Course<'b, 'a> {
     let (mut pushed, mut words, mut is_building) = (Vec::new(), Vec::new(), false);
     for (part, run) in runs {
         let architecture = part.part.architecture.as_str();
-        is_building |= matches!(run, Run::Building(_) | Run::Pushed(_));
+        is_building |= matches!(run, Run::Building(_) | Run::Sought(_) | Run::Pushed(_));
         let word = match run {
             Run::Pushed(image) => {
                 pushed.push((architecture, image.clone()));
                 format!("pushed {image}")
             }
-            Run::Waiting(message) | Run::Building(message) => message.clone(),
+            Run::Waiting(message) | Run::Building(message) | Run::Sought(message) => message.clone(),
             _ => continue,
         };
         words.push(if runs.len() == 1 { word } else { format!("{architecture}: {word}") });

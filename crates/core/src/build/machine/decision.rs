@@ -10,6 +10,7 @@ use onlay_api::machine_os_config::MachineOSConfigStatus;
 
 use super::join::Join;
 use super::measure::Measure;
+use crate::build::part::Part;
 use crate::build::pull_secret::Hidden;
 
 /// What is to be done, in this order, and when to look again if nothing changes before.
@@ -21,8 +22,26 @@ pub struct Decision {
     pub again: Option<Timestamp>,
     /// An image, by digest, whose registry is to be asked whether it still has it; the answer is a reason to look again.
     pub ask_for: Option<String>,
+    /// Tags that registries are to be asked for; the answers are reasons to look again.
+    pub searches: Vec<Search>,
     /// An image index that a registry is to be given; the answer is a reason to look again.
     pub join: Option<Join>,
+}
+
+/// A tag under which a part of a build may have been pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The image, with its tag.
+    pub target: String,
+    /// Uid of the build: what was answered for an earlier one of the name does not count.
+    pub build: String,
+}
+
+impl Search {
+    /// The tag of a part of a build.
+    pub fn of(build: &MachineOSBuild, part: &Part) -> Self {
+        Self { target: part.target.clone(), build: build.metadata.uid.clone().unwrap_or_default() }
+    }
 }
 
 /// A write.

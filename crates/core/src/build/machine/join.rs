@@ -7,10 +7,9 @@ use onlay_api::conditions::BuildConditionType;
 
 use super::decision::{Decision, Object};
 use super::observed::{Build, Observed, PartOfBuild};
-use super::run;
+use super::pursue::{self, Step};
 use super::status::Turn;
-use super::target::Target;
-use super::{end, fail, going, serve};
+use super::{end, run};
 use crate::build::job;
 use crate::build::spec::{Cause, Failure};
 
@@ -36,24 +35,23 @@ impl Join {
 }
 
 /// Goes on with a build all of whose parts have pushed their images.
-pub(super) fn pushed(
+pub(super) fn pushed<'b, 'a>(
     observed: &Observed<'_>,
-    target: &Target<'_>,
     build: &Build<'_>,
     images: &[(&str, String)],
     now: Timestamp,
     decision: &mut Decision,
-) {
+) -> Step<'b, 'a> {
     if let [(_, image)] = images {
-        return succeed(observed, target, build, image, now, decision);
+        return succeed(observed, build, image, now, decision);
     }
     let names = images.iter().map(|(architecture, _)| *architecture).collect::<Vec<_>>().join(", ");
     let message = match &build.joined {
         Some(answer) => match &answer.said {
-            Ok(image) => return succeed(observed, target, build, image, now, decision),
+            Ok(image) => return succeed(observed, build, image, now, decision),
             Err(why) if is_late(observed, build, now) => {
                 let message = format!("the images for {names} are pushed, and the index that joins them is not: {why}");
-                return fail(observed, target, build, &Failure::new(Cause::NetworkFailed, message), now, decision);
+                return pursue::fail(observed, build, &Failure::new(Cause::NetworkFailed, message), now, decision);
             }
             Err(why) => {
                 decision.look_again(answer.at + PAUSE);
@@ -65,7 +63,7 @@ pub(super) fn pushed(
     if build.joined.as_ref().is_none_or(|answer| answer.at + PAUSE <= now) {
         decision.join = Join::of(build);
     }
-    going(observed, target, build, Turn::building(message), now, decision);
+    pursue::going(observed, build, Turn::building(message), now, decision)
 }
 
 /// Whether the time of a build is over.
@@ -76,17 +74,16 @@ fn is_late(observed: &Observed<'_>, build: &Build<'_>, now: Timestamp) -> bool {
     start.is_some_and(|start| now.duration_since(start) > SignedDuration::from_secs(seconds))
 }
 
-fn succeed(
+fn succeed<'b, 'a>(
     observed: &Observed<'_>,
-    target: &Target<'_>,
     build: &Build<'_>,
     image: &str,
     now: Timestamp,
     decision: &mut Decision,
-) {
+) -> Step<'b, 'a> {
     let (type_, message) = (BuildConditionType::Succeeded, format!("pushed {image}"));
     let turn = Turn { type_, reason: "Ready", message, image: Some(image.to_owned()) };
     end(observed, build, turn, now, decision);
     decision.tell(Object::Config, "BuildSucceeded", format!("{} is {image}", build.name()));
-    serve::image(observed, target, image, now, decision);
+    Step::Built(image.to_owned())
 }

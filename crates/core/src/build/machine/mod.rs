@@ -12,6 +12,7 @@ mod join;
 mod measure;
 mod observed;
 mod presence;
+mod pursue;
 mod retire;
 mod run;
 mod serve;
@@ -30,15 +31,15 @@ use onlay_api::machine_os_config::MachineOSConfig;
 use onlay_api::names;
 
 pub use ask::offline;
-pub use decision::{Action, Decision, Event, Object};
+pub use decision::{Action, Decision, Event, Object, Search};
 pub use join::Join;
 pub use measure::Measure;
 pub use observed::{Base, Build, Credentials, Material, MaterialState, Observed, PartOfBuild, Standing};
-pub use run::{newest_of, runs, word_is_lost};
+pub use run::{newest_of, runs};
 
 use super::spec::Failure;
-use course::Course;
 use presence::Presence;
+use pursue::Step;
 use status::Turn;
 use target::Target;
 
@@ -82,11 +83,13 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
             base::note(observed, &target, now, &mut decision);
         }
         Err(obstacle) => {
+            pursue::all(observed, now, &mut decision);
             serve::wait(observed, &obstacle, None, now, &mut decision);
             decision.look_again(now + POLL);
         }
     }
     observed.ask_again.into_iter().for_each(|at| decision.look_again(at));
+    retire::retire_jobs(observed, &mut decision);
     retire::retire_copy(observed, &mut decision);
     decision
 }
@@ -100,8 +103,8 @@ fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
             continue;
         }
         if status::final_condition(other.build).is_none() {
-            delete_jobs(&other.parts, decision);
             end(observed, other, turn, now, decision);
+            delete_jobs(&other.parts, decision);
             let note = format!("{} is given up for {}", other.name(), target.name);
             decision.tell(Object::Config, "BuildInterrupted", note);
         }
@@ -164,9 +167,10 @@ fn again(
 ) {
     let (name, uid) = (build.name().to_owned(), build.build.metadata.uid.clone().unwrap_or_default());
     let ended = status::final_condition(build.build).map_or_else(String::new, |ended| format!(" ({})", ended.as_str()));
-    delete_jobs(&build.parts, decision);
     let note = format!("{name}{ended} is made anew: {why}");
+    // In this order: a build that stays without its Job counts as interrupted by a person.
     decision.act(Action::DeleteBuild { name, uid });
+    delete_jobs(&build.parts, decision);
     decision.tell(Object::Config, "BuildRepeated", note);
     serve::building(observed, target, &format!("made anew: {why}"), now, decision);
 }
@@ -185,55 +189,18 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
     if let Some(failure) = &target.refusal {
         return fail(observed, target, build, failure, now, decision);
     }
-    match course::of(build, now) {
-        Course::Start(parts) => start::jobs(observed, target, build, &parts, now, decision),
-        Course::Ending => decision.look_again(now + SOON),
-        Course::Lost => again(observed, target, build, "what its Job has pushed is not known", now, decision),
-        Course::Deleted => deleted(observed, target, build, now, decision),
-        // A build that has begun does not go back: another try of it waits as a part of building.
-        Course::Waiting(message) if status::is_in(build.build, BuildConditionType::Building) => {
-            going(observed, target, build, Turn::building(message), now, decision);
+    match pursue::step(observed, build, now, decision) {
+        Step::Start(parts) => start::jobs(observed, target, build, &parts, now, decision),
+        Step::Ending => {}
+        Step::Lost => {
+            let why = "its Job says that it succeeded, and its registry does not have what it should have pushed";
+            again(observed, target, build, why, now, decision);
         }
-        Course::Waiting(message) => going(observed, target, build, Turn::prepared(message), now, decision),
-        Course::Building(message) => going(observed, target, build, Turn::building(message), now, decision),
-        Course::Pushed(images) => join::pushed(observed, target, build, &images, now, decision),
-        Course::Failed(part, mut failure) => {
-            if !failure.cause.is_definitive() {
-                failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
-            }
-            let has_ended = part.job.is_some_and(run::has_ended);
-            let newest = newest_of(part.pods.iter().copied()).filter(|_| has_ended);
-            if let Some(pod) = newest.and_then(|pod| pod.metadata.name.as_deref()) {
-                let namespace = &observed.settings.namespace;
-                failure.message.push_str(&format!("; the whole log: kubectl logs -n {namespace} {pod}"));
-            }
-            if let [_, _, ..] = build.parts.as_slice() {
-                failure.message = format!("for {}: {}", part.part.architecture, failure.message);
-            }
-            let going = build.parts.iter().filter(|other| other.part != part.part || !has_ended);
-            delete_jobs(going, decision);
-            fail(observed, target, build, &failure, now, decision);
-        }
+        Step::Going(message) => serve::building(observed, target, &message, now, decision),
+        Step::Built(image) => serve::image(observed, target, &image, now, decision),
+        Step::Failed(message) => serve::failed(observed, target, &message, now, decision),
+        Step::Interrupted => serve::interrupted(observed, target, now, decision),
     }
-}
-
-/// Gives up a build, since a person has deleted its Job.
-fn deleted(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
-    let name = observed.config.metadata.name.as_deref().unwrap_or_default();
-    let message = format!(
-        "its Job was deleted; to build once more: kubectl annotate machineosconfig {name} {}=",
-        names::REBUILD_ANNOTATION
-    );
-    let turn = Turn {
-        type_: BuildConditionType::Interrupted,
-        reason: status::JOB_DELETED,
-        message: message.clone(),
-        image: None,
-    };
-    delete_jobs(&build.parts, decision);
-    end(observed, build, turn, now, decision);
-    decision.warn(Object::Config, "BuildInterrupted", format!("{}: {message}", build.name()));
-    serve::interrupted(observed, target, now, decision);
 }
 
 /// Deletes the Jobs of parts of a build, as far as there are some.
@@ -277,16 +244,9 @@ fn fail(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    let message = failure.describe();
-    let turn = Turn {
-        type_: BuildConditionType::Failed,
-        reason: failure.cause.as_str(),
-        message: message.clone(),
-        image: None,
-    };
-    end(observed, build, turn, now, decision);
-    decision.warn(Object::Config, "BuildFailed", format!("{}: {message}", build.name()));
-    serve::failed(observed, target, &message, now, decision);
+    if let Step::Failed(message) = pursue::fail(observed, build, failure, now, decision) {
+        serve::failed(observed, target, &message, now, decision);
+    }
 }
 
 /// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.

@@ -153,8 +153,9 @@ pub struct PartOfBuild<'a> {
     pub job: Option<&'a Job>,
     /// The Job's pods.
     pub pods: Vec<&'a Pod>,
-    /// The image that the registry has for the part's tag, by digest; looked up only where the pod's word is lost.
-    pub pushed: Option<String>,
+    /// What the registry has answered to the part's tag: which image it is, by digest, if there is such a tag. It is asked only
+    /// where nobody else knows what was pushed.
+    pub pushed: Option<Answer<Option<String>>>,
     /// How far the newest pod says that it is, if it runs.
     pub progress: Option<String>,
 }

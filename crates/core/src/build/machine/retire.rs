@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 
+use onlay_api::conditions::BuildConditionType;
 use onlay_api::names;
 
 use super::decision::{Action, Decision};
-use super::observed::{Build, Observed};
+use super::observed::{Build, Observed, PartOfBuild};
 use super::status::final_condition;
 use super::target::Target;
+use super::{delete_jobs, run};
 use crate::build::extras::OfPool;
 
 /// Builds of before that are kept, besides those whose image a node runs or shall run.
@@ -22,6 +24,17 @@ pub(super) fn retire(observed: &Observed<'_>, target: &Target<'_>, decision: &mu
     for build in history.into_iter().skip(HISTORY) {
         let uid = build.build.metadata.uid.clone().unwrap_or_default();
         decision.act(Action::DeleteBuild { name: build.name().to_owned(), uid });
+    }
+}
+
+/// Deletes the Jobs that go on although their builds have failed or were given up: who wrote that may have died before this.
+pub(super) fn retire_jobs(observed: &Observed<'_>, decision: &mut Decision) {
+    for build in observed.builds.iter().filter(|build| !build.is_leaving(observed.config)) {
+        let is_vain = |type_| matches!(type_, BuildConditionType::Failed | BuildConditionType::Interrupted);
+        if final_condition(build.build).is_some_and(is_vain) {
+            let goes_on = |part: &&PartOfBuild<'_>| part.job.is_some_and(|job| run::goes_on(job, build.build));
+            delete_jobs(build.parts.iter().filter(goes_on), decision);
+        }
     }
 }
 

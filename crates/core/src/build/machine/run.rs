@@ -7,11 +7,14 @@ use onlay_api::machine_os_build::MachineOSBuild;
 
 use super::observed::PartOfBuild;
 use crate::build::failure::MORE_OF_THE_MACHINE;
-use crate::build::job::{CONTAINER, RETRIES};
+use crate::build::job::{CONTAINER, KEPT_SECONDS, RETRIES};
 use crate::build::spec::{Cause, Failure, Outcome};
 
 /// How long the last word of a pod may take to arrive after its Job has ended.
 const GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How soon a registry is asked again that has not said what was pushed.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
 /// What a kubelet gives as the reason of a pod that it evicted.
 const EVICTED: &str = "Evicted";
@@ -19,8 +22,10 @@ const EVICTED: &str = "Evicted";
 /// How far a Job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Run {
-    /// It does not exist.
+    /// It was not made yet.
     None,
+    /// It was made, and is not there any more.
+    Gone,
     /// It is on its way out, or belongs to an earlier build of the name.
     Leaving,
     /// It waits for its pod.
@@ -33,14 +38,22 @@ pub(super) enum Run {
     Pushed(String),
     /// It has failed for good.
     Failed(Failure),
-    /// It says that it succeeded, and nobody knows what it pushed.
+    /// Only the registry can tell what it has pushed, and has not done so yet.
+    Sought(String),
+    /// It says that it succeeded, and the registry does not have what it should have pushed.
     Lost,
 }
 
 /// Reads how far the Job of a part of a build is.
 pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp) -> Run {
-    let Some(job) = part.job else { return Run::None };
-    if job.metadata.deletion_timestamp.is_some() || !is_owned(job, build) {
+    let Some(job) = part.job else {
+        return match has_begun(build) {
+            true if is_forgotten(build, now) => sought(part, Run::Gone),
+            true => Run::Gone,
+            false => Run::None,
+        };
+    };
+    if is_leaving(job, build) {
         return Run::Leaving;
     }
     // An image that is in the registry counts, before the Job says how it has ended, and in whatever way it ends.
@@ -48,10 +61,10 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
         return Run::Pushed(image);
     }
     if let Some(ended) = condition(job, "Complete") {
-        return match &part.pushed {
-            Some(image) => Run::Pushed(image.clone()),
-            None if is_recent(ended, now) => Run::Ending,
-            None => Run::Lost,
+        return match sought(part, Run::Lost) {
+            Run::Pushed(image) => Run::Pushed(image),
+            _ if is_recent(ended, now) => Run::Ending,
+            other => other,
         };
     }
     if let Some(ended) = condition(job, "Failed") {
@@ -78,12 +91,54 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
 
 /// The image that a part has pushed, by digest.
 pub(super) fn pushed(part: &PartOfBuild<'_>) -> Option<String> {
-    told(part).or_else(|| part.pushed.clone())
+    told(part).or_else(|| part.pushed.as_ref()?.said.clone().ok()?)
 }
 
-/// Whether the pod's word is missing, so that the registry should be asked what was pushed.
-pub fn word_is_lost(part: &PartOfBuild<'_>) -> bool {
-    part.job.is_some_and(|job| condition(job, "Complete").is_some()) && told(part).is_none()
+/// When the registry is to be asked what a part has pushed; none if somebody else knows, or it has answered.
+pub(super) fn search_at(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp) -> Option<Timestamp> {
+    let is_sought = match part.job {
+        Some(job) => !is_leaving(job, build) && condition(job, "Complete").is_some() && told(part).is_none(),
+        None => has_begun(build) && is_forgotten(build, now),
+    };
+    match &part.pushed {
+        _ if !is_sought => None,
+        None => Some(now),
+        Some(answer) => answer.said.is_err().then(|| answer.at + PAUSE),
+    }
+}
+
+/// What the registry says of a part whose own word is lost; or `without`, if it does not have it.
+fn sought(part: &PartOfBuild<'_>, without: Run) -> Run {
+    let target = &part.part.target;
+    match part.pushed.as_ref().map(|answer| &answer.said) {
+        Some(Ok(Some(image))) => Run::Pushed(image.clone()),
+        Some(Ok(None)) => without,
+        Some(Err(why)) => {
+            Run::Sought(format!("whether {target} was pushed is not known, its registry is asked again: {why}"))
+        }
+        None => Run::Sought(format!("whether {target} was pushed is not known, its registry is asked")),
+    }
+}
+
+/// Whether the Jobs of a build were made: its status names them only afterwards.
+fn has_begun(build: &MachineOSBuild) -> bool {
+    build.status.as_ref().is_some_and(|status| status.builder.is_some())
+}
+
+/// Whether a Job of the build may have ended so long ago that it is gone by itself.
+pub(super) fn is_forgotten(build: &MachineOSBuild, now: Timestamp) -> bool {
+    let start = build.status.as_ref().and_then(|status| status.build_start);
+    start.is_some_and(|start| now.duration_since(start) >= SignedDuration::from_secs(KEPT_SECONDS.into()))
+}
+
+/// Whether a Job goes on, and nobody has told it to end.
+pub(super) fn goes_on(job: &Job, build: &MachineOSBuild) -> bool {
+    !is_leaving(job, build) && !has_ended(job)
+}
+
+/// Whether a Job is on its way out, or belongs to an earlier build of the name.
+fn is_leaving(job: &Job, build: &MachineOSBuild) -> bool {
+    job.metadata.deletion_timestamp.is_some() || !is_owned(job, build)
 }
 
 fn is_owned(job: &Job, build: &MachineOSBuild) -> bool {

@@ -9,4 +9,5 @@ mod presences;
 mod stories;
 mod tries;
 mod trusted;
+mod unknown;
 mod world;

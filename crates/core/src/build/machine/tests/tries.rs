@@ -155,9 +155,84 @@ fn a_lost_word_is_found_in_the_registry() {
     let mut world = World::new();
     world.settle();
     world.end_job("Complete", 0);
-    world.pushed = Some(IMAGE.to_owned());
+    world.pushed = Ok(Some(IMAGE.to_owned()));
     world.settle();
     assert_eq!(world.served().0, Some(IMAGE));
+}
+
+#[test]
+fn a_lost_word_is_looked_for_behind_that_of_an_earlier_try() {
+    let mut world = World::new();
+    world.settle();
+    a_try(&mut world, Some(&away()));
+    world.pushed = Ok(Some(IMAGE.to_owned()));
+    world.end_job("Complete", 1);
+    world.settle();
+    assert_eq!(world.served().0, Some(IMAGE));
+}
+
+#[test]
+fn a_registry_that_is_away_has_not_lost_what_a_job_has_pushed() {
+    let mut world = World::new();
+    world.settle();
+    world.end_job("Complete", 0);
+    world.pushed = Err("connection refused".to_owned());
+    world.now += SignedDuration::from_secs(20);
+    (0..15).for_each(|_| _ = world.step());
+    let uid = world.only_build().metadata.uid.clone();
+    let (state, message) = World::state(world.only_build());
+    assert_eq!((state, world.told("BuildRepeated")), ("Building", 0));
+    assert!(message.ends_with("was pushed is not known, its registry is asked again: connection refused"), "{message}");
+    assert!(world.ready().2.ends_with("connection refused"), "{:?}", world.ready());
+    world.pushed = Ok(Some(IMAGE.to_owned()));
+    world.now += SignedDuration::from_secs(10);
+    world.settle();
+    assert_eq!((world.served().0, &world.only_build().metadata.uid), (Some(IMAGE), &uid));
+}
+
+#[test]
+fn nobody_asks_what_a_build_has_pushed_that_has_ended() {
+    let mut world = World::new();
+    world.settle();
+    world.succeed(IMAGE);
+    world.pods.clear();
+    assert!(!world.step(), "its status says it");
+    world.now += SignedDuration::from_hours(30);
+    world.pushed = Err("away".to_owned());
+    world.settle();
+    world.jobs.clear();
+    assert!(!world.step(), "its status says it");
+}
+
+/// The controller was away while the Job ended, and was deleted a day later.
+#[rstest]
+#[case::that_has_pushed(Ok(Some(IMAGE.to_owned())), "Succeeded", "")]
+#[case::that_has_not(Ok(None), "Interrupted", "has ended longer than a day ago")]
+#[case::that_nobody_can_say_it_of(Err("away".to_owned()), "Building", "its registry is asked again: away")]
+fn a_job_that_is_gone_by_itself(
+    #[case] pushed: Result<Option<String>, String>,
+    #[case] state: &str,
+    #[case] words: &str,
+) {
+    let mut world = World::new();
+    world.settle();
+    world.now += SignedDuration::from_hours(25);
+    world.jobs.clear();
+    world.pushed = pushed;
+    (0..5).for_each(|_| _ = world.step());
+    let (is, message) = World::state(world.only_build());
+    assert_eq!(is, state);
+    assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn a_job_that_was_made_less_than_a_day_ago_is_not_gone_by_itself() {
+    let mut world = World::new();
+    world.settle();
+    world.pushed = Ok(Some(IMAGE.to_owned()));
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(World::state(world.only_build()).0, "Interrupted");
 }
 
 #[test]

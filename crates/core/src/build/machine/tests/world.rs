@@ -44,7 +44,9 @@ pub(super) struct World {
     pub(super) config_maps: BTreeMap<String, ConfigMap>,
     pub(super) node_secret: Option<Secret>,
     pub(super) copied: Option<Secret>,
-    pub(super) pushed: Option<String>,
+    /// What the registry says of the tags of builds when it is asked.
+    pub(super) pushed: Result<Option<String>, String>,
+    searches: BTreeMap<String, Answer<Option<String>>>,
     pub(super) progress: Option<String>,
     pub(super) images_in_use: BTreeSet<String>,
     /// What the registry says when it is asked for an image: that it has it, if it is not told here.
@@ -120,7 +122,8 @@ impl World {
             config_maps: BTreeMap::new(),
             node_secret: None,
             copied: None,
-            pushed: None,
+            pushed: Ok(None),
+            searches: BTreeMap::new(),
             progress: None,
             images_in_use: BTreeSet::new(),
             registry: Ok(BTreeSet::new()),
@@ -154,16 +157,16 @@ impl World {
     pub(super) fn step(&mut self) -> bool {
         let entry = json!({"auth": "c2VjcmV0"});
         let node_entry = RegistryEntry { key: "registry.example.com".to_owned(), value: Hidden(entry) };
-        let part = |part: Part| PartOfBuild {
+        let part = |build: &MachineOSBuild, part: Part| PartOfBuild {
             job: self.jobs.get(&part.job),
             pods: self.pods.get(&part.job).into_iter().flatten().collect(),
-            pushed: self.pushed.clone(),
+            pushed: self.searches.get(&key(&Search::of(build, &part))).cloned(),
             progress: self.progress.clone(),
             part,
         };
         let builds = self.builds.values().map(|build| Build {
             build,
-            parts: Part::of(build).into_iter().map(part).collect(),
+            parts: Part::of(build).into_iter().map(|each| part(build, each)).collect(),
             joined: self.joined.get(&build.spec.rendered_image_push_spec).cloned(),
         });
         let observed = Observed {
@@ -186,13 +189,18 @@ impl World {
         };
         let decision = decide(&observed, self.now);
         self.now += SignedDuration::from_secs(1);
-        let acted = !decision.actions.is_empty() || decision.ask_for.is_some() || decision.join.is_some();
+        let asks = decision.ask_for.is_some() || decision.join.is_some() || !decision.searches.is_empty();
+        let acted = !decision.actions.is_empty() || asks;
         if let Some(writes) = self.dies_after.take() {
             decision.actions.into_iter().take(writes).for_each(|action| self.act(action));
             // What registries have said is forgotten.
             self.presences.clear();
             self.joined.clear();
+            self.searches.clear();
             return true;
+        }
+        for search in decision.searches {
+            self.searches.insert(key(&search), Answer { at: self.now, said: self.pushed.clone() });
         }
         if let Some(join) = decision.join {
             let said =
@@ -438,6 +446,10 @@ impl World {
     pub(super) fn told(&self, reason: &str) -> usize {
         self.events.iter().filter(|event| event.reason == reason).count()
     }
+}
+
+fn key(search: &Search) -> String {
+    format!("{} {}", search.build, search.target)
 }
 
 fn name(metadata: &ObjectMeta) -> String {
