@@ -128,7 +128,7 @@ async fn decide(
     };
     let builds = seen.builds.iter().map(|build| objects.of_build(build)).collect::<Vec<_>>();
     let mut views: Vec<Build<'_>> = builds.iter().map(objects::OfBuild::view).collect();
-    for view in &mut views {
+    for view in views.iter_mut().filter(|view| !machine::has_ended(view.build)) {
         for part in &mut view.parts {
             part.pushed = lookups.found(&Search::of(view.build, &part.part), &materials, now);
         }

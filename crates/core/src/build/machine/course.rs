@@ -11,6 +11,8 @@ use crate::build::spec::Failure;
 pub(super) enum Course<'b, 'a> {
     /// These parts have no Job yet.
     Start(Vec<&'b PartOfBuild<'a>>),
+    /// A Job of something else has the name of this part's.
+    Held(&'b PartOfBuild<'a>),
     /// A Job is on its way out, or its pod's last word is.
     Ending,
     /// Somebody has deleted a Job.
@@ -44,6 +46,9 @@ pub(super) fn of<'b, 'a>(build: &'b Build<'a>, now: Timestamp) -> Course<'b, 'a>
     let without_job: Vec<_> = runs.iter().filter(|(_, run)| *run == Run::None).map(|(part, _)| *part).collect();
     if !without_job.is_empty() {
         return Course::Start(without_job);
+    }
+    if let Some((part, _)) = runs.iter().find(|(_, run)| *run == Run::Foreign) {
+        return Course::Held(part);
     }
     if runs.iter().any(|(_, run)| *run == Run::Leaving) {
         return Course::Ending;

@@ -56,6 +56,11 @@ pub fn has_failed(build: &MachineOSBuild) -> bool {
     status::final_condition(build) == Some(BuildConditionType::Failed)
 }
 
+/// Whether a build is in a final state.
+pub fn has_ended(build: &MachineOSBuild) -> bool {
+    status::final_condition(build).is_some()
+}
+
 /// Whether a person asks to build once more.
 pub fn rebuild_is_asked(config: &MachineOSConfig) -> bool {
     config.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REBUILD_ANNOTATION))
@@ -196,7 +201,7 @@ fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now:
             let why = "its Job says that it succeeded, and its registry does not have what it should have pushed";
             again(observed, target, build, why, now, decision);
         }
-        Step::Going(message) => serve::building(observed, target, &message, now, decision),
+        Step::Held(message) | Step::Going(message) => serve::building(observed, target, &message, now, decision),
         Step::Built(image) => serve::image(observed, target, &image, now, decision),
         Step::Failed(message) => serve::failed(observed, target, &message, now, decision),
         Step::Interrupted => serve::interrupted(observed, target, now, decision),

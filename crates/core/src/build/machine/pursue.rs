@@ -17,6 +17,8 @@ use crate::build::spec::Failure;
 pub(super) enum Step<'b, 'a> {
     /// These parts have no Job yet.
     Start(Vec<&'b PartOfBuild<'a>>),
+    /// Something else is in its way.
+    Held(String),
     /// Nothing is known yet.
     Ending,
     /// A Job says that it succeeded, and the registry does not have what it should have pushed.
@@ -53,6 +55,13 @@ pub(super) fn step<'b, 'a>(
         Course::Ending => {
             decision.look_again(now + SOON);
             Step::Ending
+        }
+        Course::Held(part) => {
+            decision.look_again(now + SOON);
+            let (job, namespace) = (&part.part.job, &observed.settings.namespace);
+            Step::Held(format!(
+                "Job {job} is not of this build; if it stays, delete it: kubectl delete job -n {namespace} {job}"
+            ))
         }
         Course::Lost => Step::Lost,
         Course::Deleted => deleted(observed, build, now, decision),

@@ -26,8 +26,10 @@ pub(super) enum Run {
     None,
     /// It was made, and is not there any more.
     Gone,
-    /// It is on its way out, or belongs to an earlier build of the name.
+    /// It is on its way out.
     Leaving,
+    /// It belongs to something else, perhaps to an earlier build of the name.
+    Foreign,
     /// It waits for its pod.
     Waiting(String),
     /// Its pod is building.
@@ -54,7 +56,7 @@ pub(super) fn of(build: &MachineOSBuild, part: &PartOfBuild<'_>, now: Timestamp)
         };
     };
     if is_leaving(job, build) {
-        return Run::Leaving;
+        return if job.metadata.deletion_timestamp.is_some() { Run::Leaving } else { Run::Foreign };
     }
     // An image that is in the registry counts, before the Job says how it has ended, and in whatever way it ends.
     if let Some(image) = told(part) {
@@ -136,7 +138,7 @@ pub(super) fn goes_on(job: &Job, build: &MachineOSBuild) -> bool {
     !is_leaving(job, build) && !has_ended(job)
 }
 
-/// Whether a Job is on its way out, or belongs to an earlier build of the name.
+/// Whether a Job is on its way out, or belongs to something else.
 fn is_leaving(job: &Job, build: &MachineOSBuild) -> bool {
     job.metadata.deletion_timestamp.is_some() || !is_owned(job, build)
 }

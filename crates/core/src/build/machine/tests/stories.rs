@@ -330,6 +330,11 @@ fn a_job_of_an_earlier_build_is_waited_out() {
     job.metadata.owner_references = Some(vec![Default::default()]);
     let name = format!("build-{}", build.metadata.name.as_deref().unwrap());
     world.jobs.insert(name, job);
+    world.step();
+    let (_, _, message) = world.ready();
+    assert!(
+        message.contains("is not of this build; if it stays, delete it: kubectl delete job -n onlay build-worker-")
+    );
     assert!(!world.step(), "nothing to do but wait");
     world.jobs.clear();
     world.settle();
