@@ -31,7 +31,7 @@ const NETWORK: [&str; 27] = [
     "could not connect to",
     "unable to connect to",
     "failed to download metadata",
-    "unexpected eof",
+    "unexpected eof while reading",
     "toomanyrequests",
     "too many requests",
     "service unavailable",
@@ -44,8 +44,10 @@ const NETWORK: [&str; 27] = [
     "digest did not match",
     "does not match expected",
 ];
-/// Words of a connection that the builder itself lost, in lower case; a command may print them when all is well.
-const CONNECTION: [&str; 3] = ["write: broken pipe", "use of closed network connection", "client connection lost"];
+/// Words of a connection that the builder itself lost, in lower case; a command may print them when all is well, and a shell whose
+/// quotes are not closed meets an unexpected EOF.
+const CONNECTION: [&str; 4] =
+    ["write: broken pipe", "use of closed network connection", "client connection lost", "unexpected eof"];
 /// Words of a machine that is out of something.
 const MACHINE: [&str; 4] =
     ["no space left on device", "cannot allocate memory", "exited on killed", "too many open files"];

@@ -123,6 +123,30 @@ fn a_command_that_meets_another_time_is_told_the_clock(#[case] output: &str) {
     assert!(failure.message.starts_with("check the clocks of the build's node"), "{}", failure.message);
 }
 
+/// What commands print where a connection ends, and what is no network's fault; recorded with bash 5.2 and OpenSSL 3.0.
+#[rstest]
+#[case::quotes_that_are_not_closed(
+    "bash: -c: line 1: unexpected EOF while looking for matching `\"'",
+    Cause::InstructionFailed,
+    "correct it in the Containerfile"
+)]
+#[case::a_connection_that_ends(
+    "4047F36E7D7F0000:error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading:../ssl/record/rec_layer_s3.c:318:",
+    Cause::NetworkFailed,
+    "check that the build's node reaches it"
+)]
+#[case::a_file_that_the_command_may_not_write(
+    "sh: 1: cannot create /proc/x: permission denied",
+    Cause::InstructionFailed,
+    "correct it in the Containerfile"
+)]
+fn what_a_command_prints_has_a_cause(#[case] output: &str, #[case] cause: Cause, #[case] words: &str) {
+    let step = "RUN curl -O https://x/y";
+    let recorded = format!("STEP 1/1: {step}\n{output}\nError: building at STEP \"{step}\": exit status 2\n");
+    let failure = failure(&recorded, &format!("FROM configs AS final\n{step}\n"), 2);
+    assert_eq!((failure.cause, failure.message.as_str()), (cause, words), "{failure:?}");
+}
+
 #[rstest]
 #[case::all_of_them(include_str!("../fixtures/buildah-1.28.2/words-lost.txt"), true)]
 #[case::none(include_str!("../fixtures/buildah-1.28.2/package-missing.txt"), false)]
