@@ -215,10 +215,7 @@ impl Progress {
             self.is_cut_short = place > 0 && !is_alone;
         }
         if !is_noise(line) {
-            if self.output.len() == KEPT {
-                self.output.remove(0);
-            }
-            self.output.push(line.trim_end().to_owned());
+            self.keep(line.trim_end());
         }
         false
     }
@@ -231,6 +228,8 @@ impl Progress {
     }
 
     /// Whether buildah has lost what a command that failed here printed last.
+/// Bytes of lines that are kept of one step, beside the last line: a command may print lines of any length.
+const KEPT_BYTES: usize = 4 << 20;
     ///
     /// Of its two processes around a command (chroot isolation), the inner one says how the command ended after everything that
     /// the command printed, and the outer one passes that on; it may end before it has. Then only its own word is there, or its word
@@ -255,6 +254,18 @@ impl Progress {
         };
         let failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
         self.locate(failure, file, added, ran)
+    }
+
+    /// Keeps a line, and gives up the oldest ones for it.
+    fn keep(&mut self, line: &str) {
+        let kept = self.output.iter().rev().take(KEPT - 1);
+        let fits = kept.scan(0, |bytes, line| {
+            *bytes += line.len();
+            (*bytes <= KEPT_BYTES).then_some(())
+        });
+        let given_up = self.output.len() - fits.count();
+        self.output.drain(..given_up);
+        self.output.push(line.to_owned());
     }
 
     /// The failure of a build that was ended here, for this reason; `added` as in [`origin`].

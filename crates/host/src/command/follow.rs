@@ -18,10 +18,13 @@ const LOOKS: u32 = 20;
 const PIECE: usize = 64 << 10;
 /// Pieces that are read ahead of a follower at most, 16 MiB.
 const AHEAD: usize = 256;
+/// Bytes of a line that are handed over at once: more than the longest instruction that a builder repeats, since a Containerfile has at most
+/// 1 MiB. Programs print what they like, and a line that never ends is no reason to have no memory.
+const LONGEST: usize = 2 << 20;
 
 /// Who follows a program: a function that takes its lines, or something with patience.
 pub trait Follow {
-    /// Takes in a line.
+    /// Takes in a line, or the next 2 MiB of one that is longer.
     fn line(&mut self, line: &str);
 
     /// How long the program may stand still now, which is to read and write next to nothing: no files, pipes or sockets. None if for
@@ -180,6 +183,10 @@ impl Lines {
             self.begun.extend_from_slice(line);
             if line.ends_with(b"\n") {
                 self.hand_over(follower);
+            } else if self.begun.len() >= LONGEST {
+                let rest = self.begun.split_off(whole(&self.begun));
+                self.hand_over(follower);
+                self.begun = rest;
             }
         });
     }
@@ -196,6 +203,15 @@ impl Lines {
     }
 }
 
+/// How much of a text that goes on ends with a whole character.
+fn whole(text: &[u8]) -> usize {
+    let is_first = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    // A character has at most four bytes.
+    let last = text.iter().rev().take(4).position(is_first).map_or(text.len(), |behind| text.len() - 1 - behind);
+    let is_whole = text.get(last..).is_some_and(|last| std::str::from_utf8(last).is_ok());
+    if is_whole || last == 0 { text.len() } else { last }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -203,7 +219,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::{Error, Follow, Runner};
+    use super::{Error, Follow, LONGEST, Lines, PIECE, Runner};
 
     /// Longer than anything here takes.
     const LONG: Duration = Duration::from_secs(600);
@@ -245,6 +261,23 @@ mod tests {
             (status.unwrap().code(), lines),
             (Some(7), ["one", "two", "three", "four"].map(str::to_owned).to_vec())
         );
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_handed_over_in_pieces_of_whole_characters() {
+        let (mut lines, mut longest) = (Lines::default(), 0);
+        let mut taken = Vec::new();
+        // A character of three bytes, which pieces of a pipe cut where they like.
+        let text = "\u{20ac}".repeat(LONGEST);
+        for piece in text.as_bytes().chunks(PIECE) {
+            lines.take(piece, &mut |line: &str| taken.push(line.to_owned()));
+            longest = longest.max(lines.begun.len());
+        }
+        assert!(longest < LONGEST, "{longest} bytes are kept of a line");
+        lines.take(b"\nnext\n", &mut |line: &str| taken.push(line.to_owned()));
+        assert_eq!(taken.pop().as_deref(), Some("next"));
+        assert!(taken.len() > 1 && taken.iter().all(|line| line.len() < LONGEST + PIECE), "{}", taken.len());
+        assert!(taken.concat() == text, "it is not the same text");
     }
 
     #[test]

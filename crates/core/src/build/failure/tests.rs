@@ -270,3 +270,17 @@ fn old_layers_may_be_why_a_command_fails(#[case] reused: usize, #[case] cause: C
     let progress = Progress { reused, ..Progress::default() };
     assert_eq!(progress.may_be_stale(&Failure::new(cause, "")), expected);
 }
+#[test]
+fn a_step_keeps_so_many_bytes_and_its_last_line() {
+    let mut progress = Progress::default();
+    progress.take("STEP 1/1: RUN cat /dev/zero");
+    let line = "0".repeat(1 << 20);
+    (0..KEPT).for_each(|_| assert!(!progress.take(&line)));
+    let kept: usize = progress.output.iter().map(String::len).sum();
+    assert_eq!(kept, KEPT_BYTES + line.len());
+    let longer = "1".repeat(KEPT_BYTES + 1);
+    progress.take(&longer);
+    progress.take("the end");
+    assert_eq!(progress.output, ["the end"]);
+}
+
