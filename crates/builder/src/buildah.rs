@@ -161,7 +161,7 @@ impl Buildah {
             return Ok(());
         }
         let (cause, said) = failure::registry_failure(&talk.output);
-        let message = format!("failed to {tried}: {said}; {}", failure::way_out(cause));
+        let message = format!("failed to {tried}: {said}; {}", failure::way_out(cause, &said));
         Err(Error::Build(Failure::new(cause, message)))
     }
 

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use onlay_core::build::assemble::{self, Install};
 use onlay_core::build::containerfile::{self, Containerfile};
 use onlay_core::build::deadline::Deadline;
+use onlay_core::build::failure::may_be_the_cache;
 use onlay_core::build::inputs::repository;
 use onlay_core::build::layer::{self, Base as _, Plan};
 use onlay_core::build::packages::Manager;
@@ -58,7 +59,12 @@ pub fn build(paths: &Paths, destination: &Destination, deadline: Option<Deadline
     }
     let buildah = open(paths, &registries, &mut store, (&spec.architecture, &environment), limits)?;
     let made = Work { paths, spec: &spec, file: file.as_ref(), trust, buildah }.bring(&desired, destination);
-    if let Err(Error::Build(Failure { cause: Cause::BuilderFailed, .. }) | Error::Command(_)) = &made {
+    let is_suspect = match &made {
+        Err(Error::Build(failure)) => may_be_the_cache(failure),
+        Err(Error::Command(_)) => true,
+        _ => false,
+    };
+    if is_suspect {
         store.suspect();
     }
     made

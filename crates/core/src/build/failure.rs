@@ -68,17 +68,20 @@ const VALIDITY: [&str; 9] = [
 const CERTIFICATE: [&str; 4] =
     ["x509:", "certificate verify failed", "server gave http response to https client", "bad certificate"];
 /// Words of a registry that says no.
-const ACCESS: [&str; 9] = [
+const ACCESS: [&str; 8] = [
     "unauthorized",
     "authentication required",
     "invalid username/password",
-    "denied",
     "403 (forbidden)",
     "status 403",
     "statuscode: 401",
     "statuscode: 403",
     "no basic auth credentials",
 ];
+/// The word by which a registry says no in other ways, in lower case; a kernel says it of files.
+const DENIED: &str = "denied";
+/// What the kernel says of a file, in lower case, behind its name.
+const FILE_DENIED: &str = ": permission denied";
 /// Words of an image that is not there.
 const NOT_FOUND: [&str; 4] = ["manifest unknown", "name unknown", "repository name not known", "not found"];
 
@@ -94,12 +97,39 @@ pub fn registry_cause(text: &str) -> Cause {
         Cause::CertificateNotTrusted
     } else if says(&ACCESS) {
         Cause::AccessDenied
+    } else if is_of_a_file(&text) {
+        Cause::MachineFailed
+    } else if text.contains(DENIED) {
+        Cause::AccessDenied
     } else if says(&NETWORK) || says(&CONNECTION) {
         Cause::NetworkFailed
     } else if says(&NOT_FOUND) {
         Cause::ImageNotFound
     } else {
         Cause::BuilderFailed
+    }
+}
+
+/// Whether the builder may not use a file, as in `mkdir /d: permission denied`; text in lower case.
+///
+/// Registries have the same words for what an account may not do, without a path: `denied: Permission "…" denied on resource "…"`.
+fn is_of_a_file(text: &str) -> bool {
+    text.match_indices(FILE_DENIED).any(|(end, _)| {
+        let before = text.get(..end).unwrap_or_default();
+        let what = before.rsplit_once(": ").map_or(before, |(_, what)| what);
+        let what = what.trim_start_matches('"');
+        let is_call = |call: &str| call.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let path = what.split_once(' ').filter(|(call, _)| is_call(call)).map_or(what, |(_, path)| path);
+        path.trim_start_matches('"').starts_with('/')
+    })
+}
+
+/// Whether a failure may be that of what earlier builds have left: an error of the builder itself, or a file that it may not use.
+pub fn may_be_the_cache(failure: &Failure) -> bool {
+    match failure.cause {
+        Cause::BuilderFailed => true,
+        Cause::MachineFailed => is_of_a_file(&failure.message.to_lowercase()),
+        _ => false,
     }
 }
 
@@ -145,9 +175,13 @@ pub fn stood_still(tried: &str, registry: &str, patience: Duration) -> Failure {
     Failure::new(Cause::NetworkFailed, message)
 }
 
-/// What a person can do about a failure of this kind at a registry.
-pub fn way_out(cause: Cause) -> &'static str {
+/// What a person can do about a failure of this kind at a registry, of which this was said.
+pub fn way_out(cause: Cause, said: &str) -> &'static str {
     match cause {
+        Cause::MachineFailed if is_of_a_file(&said.to_lowercase()) => {
+            "check whom the file belongs to on the build's node; where it is one of the build cache, the next try begins with an \
+             empty one"
+        }
         Cause::CertificateNotTrusted => {
             "put its authority into the ConfigMap of registry authorities, or into the one of what builds trust \
              (spec.build.trustedCA of the pool's LayeringPolicy)"
@@ -197,6 +231,8 @@ const LAYER: &str = "--> ";
 
 /// Lines that are kept of one step.
 const KEPT: usize = 400;
+/// Bytes of lines that are kept of one step, beside the last line: a command may print lines of any length.
+const KEPT_BYTES: usize = 4 << 20;
 
 impl Progress {
     /// Takes in a line of output, and says whether it begins a step.
@@ -220,6 +256,18 @@ impl Progress {
         false
     }
 
+    /// Keeps a line, and gives up the oldest ones for it.
+    fn keep(&mut self, line: &str) {
+        let kept = self.output.iter().rev().take(KEPT - 1);
+        let fits = kept.scan(0, |bytes, line| {
+            *bytes += line.len();
+            (*bytes <= KEPT_BYTES).then_some(())
+        });
+        let given_up = self.output.len() - fits.count();
+        self.output.drain(..given_up);
+        self.output.push(line.to_owned());
+    }
+
     /// Whether a build that failed here may succeed when every instruction runs anew.
     ///
     /// A package manager whose lists are as old as the layer that they came with asks for packages that are no longer there.
@@ -228,8 +276,6 @@ impl Progress {
     }
 
     /// Whether buildah has lost what a command that failed here printed last.
-/// Bytes of lines that are kept of one step, beside the last line: a command may print lines of any length.
-const KEPT_BYTES: usize = 4 << 20;
     ///
     /// Of its two processes around a command (chroot isolation), the inner one says how the command ended after everything that
     /// the command printed, and the outer one passes that on; it may end before it has. Then only its own word is there, or its word
@@ -254,18 +300,6 @@ const KEPT_BYTES: usize = 4 << 20;
         };
         let failure = Failure::new(cause, self.message(cause, ran.is_some(), &verdict, exit_code));
         self.locate(failure, file, added, ran)
-    }
-
-    /// Keeps a line, and gives up the oldest ones for it.
-    fn keep(&mut self, line: &str) {
-        let kept = self.output.iter().rev().take(KEPT - 1);
-        let fits = kept.scan(0, |bytes, line| {
-            *bytes += line.len();
-            (*bytes <= KEPT_BYTES).then_some(())
-        });
-        let given_up = self.output.len() - fits.count();
-        self.output.drain(..given_up);
-        self.output.push(line.to_owned());
     }
 
     /// The failure of a build that was ended here, for this reason; `added` as in [`origin`].
@@ -319,8 +353,8 @@ const KEPT_BYTES: usize = 4 << 20;
                 format!("{said}; correct it in the Containerfile")
             }
             (Cause::BuilderFailed, _) if exit_code.is_none() => "the builder was killed".to_owned(),
-            (cause, true) => way_out(cause).to_owned(),
-            (cause, false) => format!("{verdict}; {}", way_out(cause)),
+            (cause, true) => way_out(cause, "").to_owned(),
+            (cause, false) => format!("{verdict}; {}", way_out(cause, verdict)),
         }
     }
 }

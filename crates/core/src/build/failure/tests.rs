@@ -193,6 +193,65 @@ fn a_push_failure_has_a_cause(#[case] recorded: &str, #[case] cause: Cause) {
     assert_eq!(registry_failure(recorded).0, cause);
 }
 
+/// The first three are recorded with buildah 1.28.2 where files belong to somebody else; the last ones are what registries answer.
+#[rstest]
+#[case::of_a_storage(
+    "writing blob: adding layer with blob \"sha256:5f\": ApplyLayer stdout:  stderr: setting up pivot dir: mkdir \
+     /cache/storage-vfs/vfs/dir/5f/.pivot_root1: permission denied exit status 1",
+    Cause::MachineFailed
+)]
+#[case::of_a_lock("open /cache/storage-vfs/storage.lock: permission denied", Cause::MachineFailed)]
+#[case::of_a_place_in_the_image(
+    "building at STEP \"COPY ro /d\": ensuring target directory exists: copier: mkdir: error checking directory \"/d\": mkdir /d: \
+     permission denied",
+    Cause::MachineFailed
+)]
+#[case::of_a_file_to_copy(
+    "building at STEP \"COPY a /a\": checking on sources under \"/work/context\": copier: stat: \"/a b\": permission denied",
+    Cause::MachineFailed
+)]
+#[case::by_docker_hub("errors:\ndenied: requested access to the resource is denied\n", Cause::AccessDenied)]
+#[case::by_artifact_registry(
+    "reading manifest 1 in r.example.com/p/os: denied: Permission \"artifactregistry.repositories.downloadArtifacts\" denied on \
+     resource \"projects/p/locations/l/repositories/os\" (or it may not exist)",
+    Cause::AccessDenied
+)]
+#[case::by_github("writing manifest: denied: permission_denied: write_package", Cause::AccessDenied)]
+#[case::without_a_resource("writing manifest: denied: permission denied", Cause::AccessDenied)]
+#[case::of_a_repository("writing manifest: repository os/image: permission denied", Cause::AccessDenied)]
+#[case::with_a_status(
+    "trying to reuse blob: requesting bearer token: invalid status code from registry 403 (Forbidden): /v2/os: permission denied",
+    Cause::AccessDenied
+)]
+#[case::of_a_connection(
+    "writing blob: Patch \"https://r/v2/os/blobs/uploads/1\": unexpected EOF",
+    Cause::NetworkFailed
+)]
+fn words_of_files_are_told_apart_from_those_of_registries(#[case] said: &str, #[case] cause: Cause) {
+    assert_eq!(registry_cause(said), cause);
+}
+
+#[rstest]
+#[case::an_error_of_the_builder(Cause::BuilderFailed, "it broke", true)]
+#[case::a_file_of_somebody_else(
+    Cause::MachineFailed,
+    "open /cache/storage-vfs/storage.lock: permission denied; check",
+    true
+)]
+#[case::too_little_space(Cause::MachineFailed, "write /x: no space left on device; check", false)]
+#[case::a_registry_that_refuses(Cause::AccessDenied, "denied: permission denied; check", false)]
+fn the_cache_may_be_why(#[case] cause: Cause, #[case] message: &str, #[case] expected: bool) {
+    assert_eq!(may_be_the_cache(&Failure::new(cause, message)), expected);
+}
+
+#[test]
+fn a_file_of_somebody_else_has_its_own_way_out() {
+    let recorded = "Error: open /cache/storage-vfs/storage.lock: permission denied";
+    let (cause, said) = registry_failure(recorded);
+    assert!(way_out(cause, &said).starts_with("check whom the file belongs to"), "{said}");
+    assert_eq!(way_out(Cause::MachineFailed, "no space left on device"), MORE_OF_THE_MACHINE);
+}
+
 #[test]
 fn a_push_failure_is_told_in_short() {
     let (_, said) = registry_failure(include_str!("../fixtures/buildah-1.28.2/push-refused.txt"));
@@ -237,6 +296,20 @@ fn a_step_keeps_its_last_lines() {
 }
 
 #[test]
+fn a_step_keeps_so_many_bytes_and_its_last_line() {
+    let mut progress = Progress::default();
+    progress.take("STEP 1/1: RUN cat /dev/zero");
+    let line = "0".repeat(1 << 20);
+    (0..KEPT).for_each(|_| assert!(!progress.take(&line)));
+    let kept: usize = progress.output.iter().map(String::len).sum();
+    assert_eq!(kept, KEPT_BYTES + line.len());
+    let longer = "1".repeat(KEPT_BYTES + 1);
+    progress.take(&longer);
+    progress.take("the end");
+    assert_eq!(progress.output, ["the end"]);
+}
+
+#[test]
 fn a_step_that_is_ended_is_named_with_its_last_words() {
     let file = parse("FROM configs AS final\nENV A=b\nRUN while :; do :; done\n").unwrap();
     let mut progress = Progress::default();
@@ -270,17 +343,3 @@ fn old_layers_may_be_why_a_command_fails(#[case] reused: usize, #[case] cause: C
     let progress = Progress { reused, ..Progress::default() };
     assert_eq!(progress.may_be_stale(&Failure::new(cause, "")), expected);
 }
-#[test]
-fn a_step_keeps_so_many_bytes_and_its_last_line() {
-    let mut progress = Progress::default();
-    progress.take("STEP 1/1: RUN cat /dev/zero");
-    let line = "0".repeat(1 << 20);
-    (0..KEPT).for_each(|_| assert!(!progress.take(&line)));
-    let kept: usize = progress.output.iter().map(String::len).sum();
-    assert_eq!(kept, KEPT_BYTES + line.len());
-    let longer = "1".repeat(KEPT_BYTES + 1);
-    progress.take(&longer);
-    progress.take("the end");
-    assert_eq!(progress.output, ["the end"]);
-}
-
