@@ -2,6 +2,7 @@
 //! secrets and authorities it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::Utf8Error;
 
 use onlay_api::conditions::ConditionStatus;
 use onlay_api::layering_policy::{BuildPolicy, ContainerfileKey};
@@ -131,6 +132,17 @@ impl<'a> Place<'a, '_, '_> {
         if let Some(reserved) = RESERVED.iter().find(|reserved| contents.0.contains_key(**reserved)) {
             return Err(format!("has the key {reserved}, which means something to the builder; remove it"));
         }
-        std::str::from_utf8(text).map_err(|error| format!("has no text in key {key}: {error}; write it in UTF-8"))
+        std::str::from_utf8(text).map_err(|error| format!("has no text in key {key}: {}", encoding(text, &error)))
     }
+}
+
+/// What is wrong with a text that is not in UTF-8, and the way out.
+fn encoding(text: &[u8], error: &Utf8Error) -> String {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return "it is in UTF-16, as its first two bytes say; write it in UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`"
+            .to_owned();
+    }
+    let before = text.get(..error.valid_up_to()).unwrap_or_default();
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    format!("line {line} is not in UTF-8; write it in UTF-8, or remove what is no text")
 }

@@ -118,7 +118,15 @@ fn a_containerfile_in_a_config_map_is_built_with_the_files_beside_it() {
     "ConfigMap onlay/worker-image (spec.build.containerfile of LayeringPolicy worker) does not exist; create it: `kubectl create configmap worker-image -n onlay --from-file=Containerfile=…`"
 )]
 #[case::without_the_key(Some(&[("a", b"b" as &[u8])] as &[_]), "has no key Containerfile; it has: a")]
-#[case::in_another_encoding(Some(&[("Containerfile", b"\xff\xfeF\0" as &[u8])] as &[_]), "has no text in key Containerfile: invalid utf-8 sequence")]
+#[case::in_utf_16_of_little_ends(
+    Some(&[("Containerfile", b"\xff\xfeF\0R\0" as &[u8])] as &[_]),
+    "has no text in key Containerfile: it is in UTF-16, as its first two bytes say; write it in UTF-8: `iconv -f UTF-16 -t UTF-8 FILE`"
+)]
+#[case::in_utf_16_of_big_ends(Some(&[("Containerfile", b"\xfe\xff\0F\0R" as &[u8])] as &[_]), "it is in UTF-16")]
+#[case::in_another_encoding(
+    Some(&[("Containerfile", b"FROM configs\n# gr\xfcn\nRUN true\n" as &[u8])] as &[_]),
+    "has no text in key Containerfile: line 2 is not in UTF-8; write it in UTF-8, or remove what is no text"
+)]
 #[case::with_a_name_of_the_builder(Some(&[("Containerfile", b"" as &[u8]), (".dockerignore", b"")] as &[_]), "has the key .dockerignore, which means something to the builder; remove it")]
 fn a_containerfile_that_cannot_be_read_is_told_and_waited_for(
     #[case] files: Option<&[(&str, &[u8])]>,
