@@ -2,7 +2,11 @@
 //!
 //! What takes more than one object to see (a contradiction between MachineConfigs, a secret that does not exist yet) is told
 //! by conditions, so that the objects of a directory can be applied in any order.
+//!
+//! A mistake can be stored, while the webhook is away (docs/decisions/0006) or before there is a rule. It is told to whoever writes the
+//! spec, and not to those who write a label or a finalizer: an object would never be gone that nobody can write.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use onlay_api::machine_config::MachineConfig;
 use onlay_api::{MachineConfigPool, MachineOSConfig, names};
 
@@ -84,6 +88,9 @@ pub fn machine_config(new: &MachineConfig, old: Option<&MachineConfig>) -> Verdi
         let field = if old.is_some() { "spec" } else { "metadata.name" };
         return Verdict { errors: vec![Finding::new(field, message)], ..Verdict::default() };
     }
+    if is_going(&new.metadata, old) {
+        return Verdict::default();
+    }
     match render::render("", [new]) {
         Ok(rendered) => {
             let warnings = rendered.warnings.into_iter().map(|each| Finding::new(each.field, each.text)).collect();
@@ -93,6 +100,11 @@ pub fn machine_config(new: &MachineConfig, old: Option<&MachineConfig>) -> Verdi
     }
 }
 
+/// Whether what is written is an object that is being deleted: it will not be used any more.
+fn is_going<O>(new: &ObjectMeta, old: Option<&O>) -> bool {
+    old.is_some() && new.deletion_timestamp.is_some()
+}
+
 fn of_error(error: &RenderError) -> Finding {
     match error.problem() {
         Some(problem) => Finding::new(&problem.field, problem.fault.to_string()),
@@ -100,8 +112,11 @@ fn of_error(error: &RenderError) -> Finding {
     }
 }
 
-/// Looks at a MachineConfigPool.
-pub fn pool(pool: &MachineConfigPool) -> Verdict {
+/// Looks at a MachineConfigPool that somebody writes, instead of `old` if there is one.
+pub fn pool(pool: &MachineConfigPool, old: Option<&MachineConfigPool>) -> Verdict {
+    if old.is_some_and(|old| old.spec == pool.spec) || is_going(&pool.metadata, old) {
+        return Verdict::default();
+    }
     let errors = match pools::check_selectors(pool) {
         Ok(()) => Vec::new(),
         Err(PoolError::Selector { field, reason, .. }) => vec![Finding::new(field, reason.to_string())],
@@ -110,8 +125,26 @@ pub fn pool(pool: &MachineConfigPool) -> Verdict {
     Verdict { errors, ..Verdict::default() }
 }
 
-/// Looks at a MachineOSConfig.
-pub fn os_config(config: &MachineOSConfig) -> Verdict {
+/// Looks at a MachineOSConfig that somebody writes, instead of `old` if there is one.
+pub fn os_config(config: &MachineOSConfig, old: Option<&MachineOSConfig>) -> Verdict {
+    if is_going(&config.metadata, old) {
+        return Verdict::default();
+    }
+    let is_same = old.is_some_and(|old| old.spec == config.spec);
+    let mut errors = if is_same { Vec::new() } else { in_spec(config) };
+    let kept =
+        |config: &MachineOSConfig| config.metadata.annotations.as_ref()?.get(names::KEPT_V1ALPHA1_ANNOTATION).cloned();
+    let is_new = old.is_none_or(|old| kept(old) != kept(config));
+    if is_new && conversion::kept(config).is_err() {
+        let field = format!("metadata.annotations[{}]", names::KEPT_V1ALPHA1_ANNOTATION);
+        let message = "is not what onlay writes there when an object of version v1alpha1 is stored; remove it";
+        errors.push(Finding::new(field, message));
+    }
+    Verdict { errors, ..Verdict::default() }
+}
+
+/// What is wrong with the spec of a MachineOSConfig.
+fn in_spec(config: &MachineOSConfig) -> Vec<Finding> {
     let mut errors = Vec::new();
     let name = config.metadata.name.as_deref().unwrap_or_default();
     let pool = &config.spec.machine_config_pool.name;
@@ -125,12 +158,7 @@ pub fn os_config(config: &MachineOSConfig) -> Verdict {
             errors.push(Finding { line: error.line(), ..finding });
         }
     }
-    if conversion::kept(config).is_err() {
-        let field = format!("metadata.annotations[{}]", names::KEPT_V1ALPHA1_ANNOTATION);
-        let message = "is not what onlay writes there when an object of version v1alpha1 is stored; remove it";
-        errors.push(Finding::new(field, message));
-    }
-    Verdict { errors, ..Verdict::default() }
+    errors
 }
 
 /// What a MachineOSConfig cannot be built without.
@@ -150,6 +178,7 @@ pub fn references(config: &MachineOSConfig) -> Vec<Reference> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use onlay_api::machine_os_config::{Containerfile, MachineOSConfigSpec};
     use onlay_api::reference::NameReference;
     use rstest::rstest;
@@ -208,6 +237,10 @@ mod tests {
     fn an_object_from_before_a_rule_can_still_be_changed_elsewhere() {
         let broken = written("a", json!({"config": {"ignition": {"version": "2.2.0"}}}));
         assert_eq!(machine_config(&broken, Some(&broken)), Verdict::default());
+        let mut other = written("a", json!({"config": {"ignition": {"version": "2.3.0"}}}));
+        assert_eq!(machine_config(&other, Some(&broken)).errors.len(), 1);
+        other.metadata.deletion_timestamp = Some(going());
+        assert_eq!(machine_config(&other, Some(&broken)), Verdict::default());
     }
 
     #[test]
@@ -217,8 +250,15 @@ mod tests {
             "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
             "metadata": {"name": "a"}, "spec": {"nodeSelector": selector},
         });
-        let verdict = pool(&serde_json::from_value(value).unwrap());
-        assert_eq!(lines(&verdict.errors), ["spec.nodeSelector: In of key a has no values; write at least one"]);
+        let broken: MachineConfigPool = serde_json::from_value(value).unwrap();
+        let text = "spec.nodeSelector: In of key a has no values; write at least one";
+        assert_eq!(lines(&pool(&broken, None).errors), [text]);
+        let mut changed = broken.clone();
+        changed.spec.paused = true;
+        assert_eq!(lines(&pool(&changed, Some(&broken)).errors), [text]);
+        assert_eq!(pool(&broken, Some(&broken)), Verdict::default());
+        changed.metadata.deletion_timestamp = Some(going());
+        assert_eq!(pool(&changed, Some(&broken)), Verdict::default());
     }
 
     fn os_config_with(content: &str) -> MachineOSConfig {
@@ -240,7 +280,7 @@ mod tests {
     #[case::another_base("FROM debian\n", &["line 1: `FROM debian`: the last stage begins with `debian`"])]
     #[case::an_open_heredoc("FROM configs AS final\nRUN <<EOF\ntrue\n", &["the heredoc is not ended"])]
     fn a_containerfile(#[case] content: &str, #[case] words: &[&str]) {
-        let verdict = os_config(&os_config_with(content));
+        let verdict = os_config(&os_config_with(content), None);
         assert_eq!(verdict.errors.len(), words.len(), "{verdict:?}");
         for (finding, words) in verdict.errors.iter().zip(words) {
             assert_eq!(finding.field, "spec.containerFile[0].content");
@@ -253,14 +293,54 @@ mod tests {
         let mut config = os_config_with("");
         config.metadata.name = Some("other".to_owned());
         let text = "metadata.name: must be the name of the pool, which is layered: a pool has one MachineOSConfig";
-        assert_eq!(lines(&os_config(&config).errors), [text]);
+        assert_eq!(lines(&os_config(&config, None).errors), [text]);
     }
 
     #[test]
     fn the_annotation_of_the_conversion_is_not_written_by_hand() {
         let mut config = os_config_with("");
         config.metadata.annotations = Some([(names::KEPT_V1ALPHA1_ANNOTATION.to_owned(), "x".to_owned())].into());
-        assert!(lines(&os_config(&config).errors)[0].starts_with("metadata.annotations[onlay.dev/v1alpha1]: "));
+        assert!(lines(&os_config(&config, None).errors)[0].starts_with("metadata.annotations[onlay.dev/v1alpha1]: "));
+    }
+
+    /// What somebody does to a stored MachineOSConfig whose Containerfile and annotation are wrong.
+    #[rstest]
+    #[case::asks_to_build_once_more(|config: &mut MachineOSConfig| annotate(config, names::REBUILD_ANNOTATION, ""), &[])]
+    #[case::takes_a_finalizer_off(|config: &mut MachineOSConfig| config.metadata.finalizers = None, &[])]
+    #[case::changes_the_annotation(
+        |config: &mut MachineOSConfig| annotate(config, names::KEPT_V1ALPHA1_ANNOTATION, "y"),
+        &["metadata.annotations"]
+    )]
+    #[case::writes_another_wrong_text(
+        |config: &mut MachineOSConfig| config.spec.container_file[0].content = "FROM debian".to_owned(),
+        &["spec.containerFile[0]"]
+    )]
+    #[case::writes_a_wrong_text_while_it_is_deleted(
+        |config: &mut MachineOSConfig| {
+            config.metadata.deletion_timestamp = Some(going());
+            config.spec.container_file[0].content = "FROM debian".to_owned();
+        },
+        &[]
+    )]
+    fn a_stored_mistake_is_told_to_who_writes_it(#[case] change: fn(&mut MachineOSConfig), #[case] fields: &[&str]) {
+        let mut stored = os_config_with("INSTALL tree");
+        stored.metadata.finalizers = Some(vec!["foregroundDeletion".to_owned()]);
+        annotate(&mut stored, names::KEPT_V1ALPHA1_ANNOTATION, "x");
+        let mut changed = stored.clone();
+        change(&mut changed);
+        let said = lines(&os_config(&changed, Some(&stored)).errors);
+        assert!(
+            said.len() == fields.len() && said.iter().zip(fields).all(|(said, field)| said.starts_with(field)),
+            "{said:?}"
+        );
+    }
+
+    fn annotate(config: &mut MachineOSConfig, name: &str, value: &str) {
+        config.metadata.annotations.get_or_insert_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    fn going() -> Time {
+        Time(jiff::Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -66,16 +66,22 @@ pub fn admit(review: AdmissionReview<DynamicObject>, absent: &[Finding]) -> Admi
 }
 
 fn verdict(request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, serde_json::Error> {
+    match request.kind.kind.as_str() {
+        "MachineConfig" => judged::<MachineConfig>(request, admission::machine_config),
+        "MachineConfigPool" => judged::<MachineConfigPool>(request, admission::pool),
+        "MachineOSConfig" => judged::<MachineOSConfig>(request, admission::os_config),
+        _ => Ok(Verdict::default()),
+    }
+}
+
+/// What a decision says of the object of a question, and of the stored one if that can be read.
+fn judged<O: DeserializeOwned>(
+    request: &AdmissionRequest<DynamicObject>,
+    decision: fn(&O, Option<&O>) -> Verdict,
+) -> Result<Verdict, serde_json::Error> {
     let Some(object) = &request.object else { return Ok(Verdict::default()) };
-    Ok(match request.kind.kind.as_str() {
-        "MachineConfig" => {
-            let old: Option<MachineConfig> = request.old_object.as_ref().map(typed).transpose()?;
-            admission::machine_config(&typed(object)?, old.as_ref())
-        }
-        "MachineConfigPool" => admission::pool(&typed::<MachineConfigPool>(object)?),
-        "MachineOSConfig" => admission::os_config(&typed::<MachineOSConfig>(object)?),
-        _ => Verdict::default(),
-    })
+    let old = request.old_object.as_ref().and_then(|old| typed(old).ok());
+    Ok(decision(&typed(object)?, old.as_ref()))
 }
 
 fn typed<T: DeserializeOwned>(object: &DynamicObject) -> Result<T, serde_json::Error> {

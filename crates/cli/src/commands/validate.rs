@@ -164,7 +164,7 @@ fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
             let checked = pools::check_selectors(pool).map_err(|error| selection::of_pool_error(&error, objects));
             checked.err().into_iter().collect()
         }
-        Known::OsConfig(config) => of_verdict(object, admission::os_config(config)),
+        Known::OsConfig(config) => of_verdict(object, admission::os_config(config, None)),
         Known::Other | Known::Foreign => Vec::new(),
     }
 }

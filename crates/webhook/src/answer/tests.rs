@@ -69,6 +69,43 @@ fn other_objects(#[case] review: AdmissionReview<DynamicObject>, #[case] allowed
     assert_eq!(answer(review, &[]).allowed, allowed);
 }
 
+fn broken_pool() -> Value {
+    let selector = json!({"matchExpressions": [{"key": "a", "operator": "In", "values": []}]});
+    json!({"apiVersion": V1, "kind": "MachineConfigPool", "metadata": {"name": "a"}, "spec": {"nodeSelector": selector}})
+}
+
+/// The same object with other metadata.
+fn with(mut object: Value, metadata: Value) -> Value {
+    object["metadata"] = metadata;
+    object
+}
+
+#[rstest]
+#[case::is_labelled("MachineOSConfig", config("FROM debian"), json!({"name": "layered", "labels": {"a": "b"}}))]
+#[case::is_being_deleted("MachineOSConfig", config("FROM debian"), json!({"name": "layered", "deletionTimestamp": "2026-11-30T20:00:00Z"}))]
+#[case::is_a_pool("MachineConfigPool", broken_pool(), json!({"name": "a", "labels": {"a": "b"}}))]
+fn an_object_that_is_stored_with_a_mistake_can_be_written(
+    #[case] kind: &str,
+    #[case] stored: Value,
+    #[case] metadata: Value,
+) {
+    assert!(!answer(question(kind, stored.clone(), None), &[]).allowed);
+    let response = answer(question(kind, with(stored.clone(), metadata), Some(stored)), &[]);
+    assert!(response.allowed, "{response:?}");
+}
+
+#[test]
+fn a_mistake_that_is_made_in_a_stored_object_is_refused() {
+    let response = answer(question("MachineOSConfig", config("FROM debian"), Some(config("FROM configs"))), &[]);
+    assert!(!response.allowed);
+}
+
+#[test]
+fn an_object_replaces_one_that_nobody_can_read() {
+    let stored = json!({"apiVersion": V1, "kind": "MachineOSConfig", "metadata": {"name": "layered"}, "spec": 3});
+    assert!(answer(question("MachineOSConfig", config(""), Some(stored)), &[]).allowed);
+}
+
 #[test]
 fn a_question_without_a_request_is_refused() {
     let review = AdmissionReview { request: None, ..question("MachineOSConfig", config(""), None) };
