@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::io;
 
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::errors::{OciDistributionError, OciError, OciErrorCode};
 
 use crate::auth::AuthError;
 
@@ -127,14 +127,32 @@ impl Asked<'_> {
 }
 
 impl RegistryError {
-    /// Whether the image does not exist, as opposed to a registry that cannot say so.
+    /// Whether a registry says that the image does not exist, by a code of the distribution specification. A registry that cannot
+    /// say so is another thing, and so is whoever answers in its place: that of a proxy to a registry that is away is 404, too.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if status.starts_with("404"))
+        let Self::Refused { source, .. } = self else { return false };
+        match source.as_ref() {
+            OciDistributionError::ImageManifestNotFoundError(_) => true,
+            OciDistributionError::RegistryError { envelope, .. } => envelope.errors.first().is_some_and(is_unknown),
+            _ => false,
+        }
     }
+
+    /// Whether the answer is 404 without a word of a registry: registries may give none, and others never have one.
+    pub(crate) fn is_wordless(&self) -> bool {
+        let Self::Refused { source, .. } = self else { return false };
+        matches!(source.as_ref(), OciDistributionError::ServerError { code: 404, .. })
+    }
+}
+
+/// Whether a registry says that it does not have an image, its repository, or, as Harbor does, the project.
+fn is_unknown(error: &OciError) -> bool {
+    matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound)
 }
 
 const CHECK_CREDENTIALS: &str = "check the credentials in the secret, and what they are allowed to do there";
 const CHECK_NAME: &str = "check the name of the image";
+const CHECK_REGISTRY: &str = "check the name of the image, and that it is the registry that answers there";
 const TRY_AGAIN: &str = "it is tried again";
 
 /// The HTTP status of an answer, and what to do about it.
@@ -146,7 +164,7 @@ fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
         OciDistributionError::ServerError { code, message, .. } => {
             let way_out = match code {
                 401 | 403 => CHECK_CREDENTIALS,
-                404 => CHECK_NAME,
+                404 => CHECK_REGISTRY,
                 _ => TRY_AGAIN,
             };
             (quoted(&code.to_string(), message), way_out)
@@ -154,11 +172,9 @@ fn status(error: &OciDistributionError) -> Option<(String, &'static str)> {
         OciDistributionError::RegistryError { envelope, .. } => {
             let first = envelope.errors.first()?;
             let (code, way_out) = match first.code {
+                _ if is_unknown(first) => ("404 Not Found", CHECK_NAME),
                 OciErrorCode::Unauthorized => ("401 Unauthorized", CHECK_CREDENTIALS),
                 OciErrorCode::Denied => ("403 Forbidden", CHECK_CREDENTIALS),
-                OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound => {
-                    ("404 Not Found", CHECK_NAME)
-                }
                 OciErrorCode::Toomanyrequests => ("429 Too Many Requests", TRY_AGAIN),
                 _ => ("an error", TRY_AGAIN),
             };

@@ -120,14 +120,33 @@ impl Registry {
     }
 
     /// The image of a tag, by digest; none if there is no such tag.
+    ///
+    /// An answer that there is none has to be a registry's. One without a code of the distribution specification counts where a
+    /// registry lists the tags of the repository, and then gives it again.
     pub async fn find(&self, image: &str, credentials: &DockerConfig) -> Result<Option<String>, RegistryError> {
         let asked = Question::new(image, credentials)?;
-        let answer = self.client.fetch_manifest_digest(&asked.reference, &asked.auth).await;
-        match answer.map_err(|error| asked.failed(error)) {
+        let mut answer = self.digest(&asked).await;
+        let mut is_proven = false;
+        if answer.as_ref().is_err_and(RegistryError::is_wordless) && self.lists(&asked).await {
+            answer = self.digest(&asked).await;
+            is_proven = true;
+        }
+        match answer {
             Ok(digest) => Ok(Some(by_digest(&asked.reference, &digest))),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_not_found() || (is_proven && error.is_wordless()) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    async fn digest(&self, asked: &Question<'_>) -> Result<String, RegistryError> {
+        let answer = self.client.fetch_manifest_digest(&asked.reference, &asked.auth).await;
+        answer.map_err(|error| asked.failed(error))
+    }
+
+    /// Whether a registry lists the tags of a repository, or says that it has none of that name.
+    async fn lists(&self, asked: &Question<'_>) -> bool {
+        let answer = self.client.list_tags(&asked.reference, &asked.auth, Some(1), None).await;
+        answer.map_or_else(|error| asked.failed(error).is_not_found(), |_| true)
     }
 }
 

@@ -132,6 +132,39 @@ async fn a_registry_without_a_word_that(#[case] status: u16, #[case] words: &str
     registry(&server).resolve(&image, &amd64(), &credentials).await.unwrap();
 }
 
+/// A 404 that has no word of a registry, as a proxy answers whose registry is away.
+#[rstest]
+#[case::of_everything("/", false)]
+#[case::of_the_repository("/os/", false)]
+#[case::of_a_registry_that_says_no_more("/manifests/", true)]
+#[tokio::test]
+async fn a_404_counts_if_it_is_a_registrys(#[case] path: &'static str, #[case] is_believed: bool) {
+    let (server, _) = ostree_image().await;
+    let front = server.spoiled(None).unwrap();
+    let credentials = DockerConfig::parse(front.docker_config().as_bytes()).unwrap();
+    let image = format!("{}/os/base:2", front.address());
+    let wrong = Wrong::Status(404, &[]);
+    front.spoil(Some(Fault { method: Method::GET, path: path.into(), times: 100, wrong }));
+    match registry(&server).find(&image, &credentials).await {
+        Ok(found) => assert!(found.is_none() && is_believed, "{found:?}"),
+        Err(error) => {
+            assert!(!is_believed && error.to_string().contains("that it is the registry that answers"), "{error}")
+        }
+    }
+    front.spoil(None);
+    assert_eq!(registry(&server).find(&image, &credentials).await.unwrap(), None, "the registry's own word");
+}
+
+#[tokio::test]
+async fn a_repository_that_does_not_exist_has_no_images() {
+    let (server, _) = ostree_image().await;
+    let credentials = credentials(&server, RegistryServer::PASSWORD);
+    let by_digest = format!("{}/os/base@sha256:{}", server.address(), "0".repeat(64));
+    for image in [format!("{}/other/base:1", server.address()), by_digest] {
+        assert_eq!(registry(&server).find(&image, &credentials).await.unwrap(), None, "{image}");
+    }
+}
+
 #[tokio::test]
 async fn a_bundle_of_a_whole_system_may_hold_what_tls_cannot_use() {
     let (server, image) = ostree_image().await;
