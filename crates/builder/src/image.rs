@@ -15,6 +15,7 @@ use onlay_core::build::progress::{CHECKING, PULLING, PUSHING};
 use onlay_core::build::spec::{Cause, Failure, Spec};
 use onlay_core::render::desired::Desired;
 use onlay_core::render::origin::Origins;
+use onlay_host::command;
 use onlay_registry::ostree_fault;
 
 use crate::buildah::{Asked, Buildah, Mounted};
@@ -59,15 +60,23 @@ pub fn build(paths: &Paths, destination: &Destination, deadline: Option<Deadline
     }
     let buildah = open(paths, &registries, &mut store, (&spec.architecture, &environment), limits)?;
     let made = Work { paths, spec: &spec, file: file.as_ref(), trust, buildah }.bring(&desired, destination);
-    let is_suspect = match &made {
-        Err(Error::Build(failure)) => may_be_the_cache(failure),
-        Err(Error::Command(_)) => true,
-        _ => false,
-    };
-    if is_suspect {
+    if made.as_ref().is_err_and(is_of_the_cache) {
         store.suspect();
     }
     made
+}
+
+/// Whether what earlier builds have left may be why a build has failed.
+fn is_of_the_cache(error: &Error) -> bool {
+    match error {
+        Error::Build(failure) => may_be_the_cache(failure),
+        Error::Command(_) => !is_stopped(error),
+        _ => false,
+    }
+}
+
+fn is_stopped(error: &Error) -> bool {
+    matches!(error, Error::Command(command::Error::Stopped { .. }))
 }
 
 /// Opens the storage; a cache whose storage cannot be opened is emptied by the next try.
@@ -82,7 +91,11 @@ fn open(
         let tidied = if store.is_alone() { buildah.remove_containers() } else { Ok(()) };
         tidied.map(|()| buildah)
     });
-    let buildah = buildah.inspect_err(|_| store.suspect())?;
+    let buildah = buildah.inspect_err(|error| {
+        if !is_stopped(error) {
+            store.suspect();
+        }
+    })?;
     store.share()?;
     Ok(buildah)
 }

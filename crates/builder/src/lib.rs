@@ -29,7 +29,9 @@ mod trust;
 
 pub use destination::Destination;
 pub use error::Error;
+pub use namespace::remove;
 pub use onlay_core::build::deadline::Deadline;
+pub use onlay_host::command::stop;
 pub use paths::Paths;
 
 use onlay_core::build::spec::Outcome;

@@ -9,6 +9,7 @@ use onlay_core::build::failure::{Progress, stood_still};
 use onlay_host::command::{self, Follow, Runner};
 
 use crate::error::Error;
+use crate::report;
 
 /// How long a build may take, and how long what it does may stand still.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,7 @@ impl Talk {
 
 impl Follow for Talk {
     fn line(&mut self, line: &str) {
-        println!("{line}");
+        report::print(line);
         self.output.push_str(line);
         self.output.push('\n');
     }
@@ -102,7 +103,7 @@ impl Steps {
 
 impl Follow for Steps {
     fn line(&mut self, line: &str) {
-        println!("{line}");
+        report::print(line);
         self.progress.take(line);
     }
 

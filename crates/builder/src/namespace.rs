@@ -1,11 +1,15 @@
 //! The user namespace that buildah works in.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use onlay_core::build::deadline::Deadline;
 use onlay_core::build::spec::{Cause, Failure, Outcome};
-use onlay_host::command::{self, Runner};
+use onlay_host::command::{self, Run as _, Runner};
+use rustix::mount::UnmountFlags;
 
 use crate::destination::Destination;
 use crate::error::Error;
@@ -20,6 +24,25 @@ pub fn is_needed() -> bool {
     !rustix::process::geteuid().is_root()
 }
 
+/// Removes the directory of a build, which may have been killed: with what is mounted in it, and what belongs to other users of the
+/// build's namespace, which nobody outside of one can remove.
+pub fn remove(directory: &Path) -> io::Result<()> {
+    let real = fs::canonicalize(directory)?;
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    for place in places.filter(|place| place.starts_with(&real)).collect::<Vec<_>>().into_iter().rev() {
+        rustix::mount::unmount(place, UnmountFlags::DETACH)?;
+    }
+    match fs::remove_dir_all(directory) {
+        Err(error) if is_needed() && error.kind() == io::ErrorKind::PermissionDenied => {
+            let directory = directory.to_str().ok_or(error)?;
+            let removed = Runner::here().to_clean_up().output(&["buildah", "unshare", "rm", "-rf", "--", directory]);
+            removed.map(drop).map_err(io::Error::other)
+        }
+        removed => removed,
+    }
+}
+
 /// Runs this program again as root of a user namespace, and gives its exit code.
 ///
 /// It ends itself at its deadline; what does not, as it waits for a disk, is ended a little later.
@@ -28,7 +51,7 @@ pub fn run_inside(paths: &Paths, destination: &Destination, deadline: Option<Dea
     let mut output: Vec<String> = Vec::new();
     let until = deadline.map(|deadline| Instant::now() + deadline.left(Timestamp::now()) + deadline.spare() / 2);
     let ended = Runner::here().until(until).follow(&words, &mut |line: &str| {
-        println!("{line}");
+        report::print(line);
         if output.len() == SHOWN {
             output.remove(0);
         }

@@ -1,16 +1,29 @@
 //! What the build says: lines of the log, and the termination message.
 
 use std::fs;
+use std::io;
 
 use onlay_core::build::progress::OWN;
 use onlay_core::build::spec::Outcome;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::destination::Destination;
 use crate::paths::Paths;
 
 /// A line of our own in the log; the others are buildah's and its commands'.
 pub fn say(line: impl AsRef<str>) {
-    println!("{OWN}{}", line.as_ref());
+    print(&format!("{OWN}{}", line.as_ref()));
+}
+
+/// Prints a line of the log, unless there is nobody to read it: after Ctrl-C the other programs of a pipeline are gone, and the build
+/// still has to be cleaned up after.
+pub fn print(line: &str) {
+    let stdout = io::stdout();
+    let mut ends = [PollFd::new(&stdout, PollFlags::OUT)];
+    let asked = rustix::event::poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    if asked.is_err() || !ends.iter().any(|end| end.revents().contains(PollFlags::ERR)) {
+        println!("{line}");
+    }
 }
 
 /// Leaves the outcome, in the log and as the termination message.

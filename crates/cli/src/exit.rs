@@ -11,6 +11,10 @@ pub enum Exit {
     Changes,
     /// Something is wrong, with the input or with the arguments: 1.
     Error,
+    /// `onlay build` was interrupted (Ctrl-C): 130, as a shell counts SIGINT.
+    Interrupted,
+    /// `onlay build` was told to end: 143, as a shell counts SIGTERM.
+    Terminated,
     /// The arguments of `onlay butane` are wrong, as the real tool says it: 2.
     Usage,
 }
@@ -22,6 +26,8 @@ impl Exit {
             Self::Well => 0,
             Self::Error => 1,
             Self::Usage | Self::Changes => 2,
+            Self::Interrupted => 128 + 2,
+            Self::Terminated => 128 + 15,
         }
     }
 }

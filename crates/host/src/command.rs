@@ -12,8 +12,10 @@ use rustix::process::{Pid, PidfdFlags};
 
 mod family;
 mod follow;
+mod programs;
 
 pub use follow::Follow;
+pub use programs::stop;
 
 /// How many lines of a program's stderr an error quotes.
 const QUOTED_LINES: usize = 12;
@@ -62,6 +64,12 @@ pub enum Error {
         /// How long it may stand still.
         patience: Duration,
     },
+    /// All programs are ended, or it would have begun after that; see [`stop`].
+    #[error("`{command}` was ended, since this program was asked to end")]
+    Stopped {
+        /// The program and its arguments.
+        command: String,
+    },
 }
 
 /// Something that runs programs: a machine, or a test's idea of one.
@@ -76,17 +84,18 @@ pub struct Runner {
     prefix: &'static [&'static str],
     limit: Duration,
     until: Option<Instant>,
+    cleans_up: bool,
 }
 
 impl Runner {
     /// Programs of the calling process's own root and environment.
     pub fn here() -> Runner {
-        Runner { prefix: &[], limit: LIMIT, until: None }
+        Runner { prefix: &[], limit: LIMIT, until: None, cleans_up: false }
     }
 
     /// Programs of the host, out of a privileged container with the host's process ids.
     pub fn on_host() -> Runner {
-        Runner { prefix: &ON_HOST, limit: LIMIT, until: None }
+        Runner { prefix: &ON_HOST, limit: LIMIT, until: None, cleans_up: false }
     }
 
     /// The same runner, with another time limit for each program whose output is asked for. One that is followed has none.
@@ -97,6 +106,20 @@ impl Runner {
     /// The same runner, no program of which runs longer than to this time, whatever its own limit is.
     pub fn until(self, end: Option<Instant>) -> Runner {
         Runner { until: end, ..self }
+    }
+
+    /// The same runner for what is done in the end: its programs run although all others are ended ([`stop`]).
+    pub fn to_clean_up(self) -> Runner {
+        Runner { cleans_up: true, ..self }
+    }
+
+    /// Begins a program; none if all of them are ended.
+    fn begin(&self, command: &mut Command) -> std::io::Result<Option<Child>> {
+        if self.cleans_up { command.spawn().map(Some) } else { programs::begin(command) }
+    }
+
+    fn is_stopped(&self) -> bool {
+        !self.cleans_up && programs::are_stopped()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that runs programs")]
@@ -118,12 +141,14 @@ impl Run for Runner {
         let start = |source| Error::Start { command: name.clone(), source };
         let left = self.until.map(|end| end.saturating_duration_since(Instant::now()));
         let limit = left.map_or(self.limit, |left| left.min(self.limit));
-        let mut child = self.command(&words).spawn().map_err(start)?;
+        let stopped = || Error::Stopped { command: name.clone() };
+        let mut child = self.begin(&mut self.command(&words)).map_err(start)?.ok_or_else(stopped)?;
         let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
         let ended = wait(&mut child, Some(limit)).map_err(start)?;
         let (stdout, stderr) = (text(stdout), last_lines(&text(stderr)));
         tracing::debug!(command = name, ?ended, "ran");
         match ended {
+            _ if self.is_stopped() => Err(stopped()),
             Some(status) if status.success() => Ok(stdout),
             Some(status) => Err(Error::Failed { command: name, status, stderr }),
             None => Err(Error::TooLong { command: name, limit, stderr }),
@@ -133,19 +158,19 @@ impl Run for Runner {
 
 /// Waits for the end of `child`; after `limit` it and everything it started is killed, and there is no status.
 fn wait(child: &mut Child, limit: Option<Duration>) -> std::io::Result<Option<ExitStatus>> {
-    let Some(limit) = limit else { return child.wait().map(Some) };
     let Ok(handle) = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()) else {
         // Without handles for processes nothing can be waited for together with a limit.
-        return child.wait().map(Some);
+        child.wait()?;
+        return programs::reap(child).map(Some);
     };
-    let end = Instant::now() + limit;
-    while !is_ready(&handle, Some(end.saturating_duration_since(Instant::now())))? {
-        if Instant::now() >= end {
+    let end = limit.map(|limit| Instant::now() + limit);
+    while !is_ready(&handle, end.map(|end| end.saturating_duration_since(Instant::now())))? {
+        if end.is_some_and(|end| Instant::now() >= end) {
             family::end(child)?;
             return Ok(None);
         }
     }
-    child.wait().map(Some)
+    programs::reap(child).map(Some)
 }
 
 /// Waits for something to happen to `handle`, for so long; says whether it did. May come back early, too.

@@ -2,13 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
 
 use camino::Utf8PathBuf;
 use onlay_cli::{Exit, Streams};
 use onlay_testkit::RegistryServer;
+use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::world::{OSTREE, World, run};
+use crate::world::{OSTREE, World, family, run};
 
 /// The files of a directory: a MachineConfig, a pool's MachineOSConfig, and a policy whose Containerfile lies in a ConfigMap.
 fn files(world: &World, last: &str) -> Utf8PathBuf {
@@ -74,6 +77,94 @@ fn onlay_build_alone(world: &World, arguments: &[String]) -> (Exit, String) {
     let mut streams = Streams { input: &mut std::io::empty(), out: &mut out, err: &mut err, width: 500 };
     let exit = onlay_cli::run(line, &mut streams);
     (exit, String::from_utf8(err).unwrap())
+}
+
+/// Tells a test process that it is `onlay`, with these arguments, one a line.
+const ARGUMENTS: &str = "ONLAY_TEST_ARGUMENTS";
+
+/// `onlay` in a process of its own, for [`begun`].
+#[test]
+#[ignore = "run by other tests"]
+fn a_process_that_is_onlay() {
+    if let Ok(arguments) = std::env::var(ARGUMENTS) {
+        let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+        let mut streams = Streams { input: &mut std::io::empty(), out: &mut out, err: &mut err, width: 500 };
+        std::process::exit(onlay_cli::run(arguments.lines().map(OsString::from), &mut streams).code().into());
+    }
+}
+
+/// A build in a process of its own, whose last instruction has begun and does not end; and everything that it has started.
+fn begun(world: &World) -> (Child, Vec<u32>) {
+    let files = files(world, "mkfifo /run/pipe && printf 'be%s\\n' gun && exec cat /run/pipe");
+    let own = |name: &str| world.path(name).to_string();
+    let (auth, cache, authority) = (own("auth.json"), own("user-cache"), own("ca/ca.crt"));
+    let words =
+        ["onlay", "build", files.as_str(), "--authfile", &auth, "--cache-dir", &cache, "--registry-ca", &authority];
+    let mut onlay = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "workstation::a_process_that_is_onlay", "--ignored", "--nocapture"])
+        .env(ARGUMENTS, words.join("\n"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(onlay.stdout.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "begun"), "the last instruction has never begun");
+    let family = family(onlay.id());
+    assert!(family.len() > 2, "{family:?}");
+    (onlay, family)
+}
+
+fn kill(signal: &str, pid: u32) {
+    run(&["kill", signal, &pid.to_string()]);
+}
+
+/// Whether a process exists, and has not ended.
+fn runs(pid: &u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
+/// What lies in the cache of the user.
+fn kept(world: &World) -> Vec<String> {
+    let cache = world.path("user-cache");
+    cache.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect()
+}
+
+#[rstest]
+#[case::by_a_terminal("-INT", 130)]
+#[case::by_a_machine_that_goes_down("-TERM", 143)]
+fn a_build_that_is_interrupted_leaves_nothing_and_nothing_runs(#[case] signal: &str, #[case] code: i32) {
+    let world = World::new(OSTREE);
+    let (mut onlay, family) = begun(&world);
+    kill(signal, onlay.id());
+    let output = drain(&mut onlay);
+    assert_eq!(onlay.wait().unwrap().code(), Some(code), "{output}");
+    let running: Vec<_> = family.iter().filter(|pid| runs(pid)).collect();
+    assert_eq!(running, [] as [&u32; 0]);
+    assert_eq!(kept(&world), ["layers"]);
+    assert!(!output.contains("will be emptied"), "a cache that is not to blame is thrown away: {output}");
+}
+
+#[test]
+fn what_a_build_has_left_that_was_killed_is_removed_by_the_next_one() {
+    let world = World::new(OSTREE);
+    let (mut onlay, family) = begun(&world);
+    for pid in &family {
+        // One that has ended meanwhile is no concern.
+        let _ended = Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+    }
+    onlay.wait().unwrap();
+    let left = kept(&world).into_iter().find(|name| name.starts_with("onlay-build-")).expect("nothing is left");
+    assert!(world.path("user-cache").join(left).join("push/.dockerconfigjson").exists());
+    let files = files(&world, "echo done");
+    assert_eq!(onlay_build(&world, &words(&[files.as_str()])), (Exit::Well, String::new()));
+    assert_eq!(kept(&world), ["layers"]);
+}
+
+/// What a process still prints.
+fn drain(child: &mut Child) -> String {
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    text
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -44,7 +44,7 @@ pub fn build_in(directory: &Utf8Path) {
 }
 
 /// A process and everything below it.
-fn family(pid: u32) -> Vec<u32> {
+pub fn family(pid: u32) -> Vec<u32> {
     let processes =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let parent = |pid: &u32| -> Option<u32> {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod place;
+mod signals;
 
 use std::io;
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     if let (Some(directory), Some(cache)) = (&arguments.inside, &arguments.cache_dir) {
         let paths = Paths::below(directory, cache);
+        let _held = place::hold(directory.as_std_path());
         let code = onlay_builder::run(&paths, &arguments.destination(), None, &[]);
         // Some files in it belong to other users of this namespace, which nobody outside of it can remove.
         std::fs::remove_dir_all(&paths.work)?;
@@ -77,12 +79,12 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
         None
     });
     streams.show(&findings)?;
-    let Some(place) = prepared.filter(|_| !any_error(&findings)) else { return Ok(Exit::Error) };
+    let Some((place, signals)) = prepared.filter(|_| !any_error(&findings)) else { return Ok(Exit::Error) };
     streams.out.flush()?;
     let itself = itself(arguments, &place)?;
     let code = onlay_builder::run(place.paths(), &arguments.destination(), None, &itself);
     place.remove()?;
-    Ok(exit(code))
+    Ok(signals.exit().unwrap_or_else(|| exit(code)))
 }
 
 /// Reads what there is to build, and puts it where the builder looks for it.
@@ -90,7 +92,7 @@ fn prepare(
     arguments: &Arguments,
     objects: Vec<input::Object>,
     findings: &mut Vec<Finding>,
-) -> Result<Option<place::Place>, Finding> {
+) -> Result<Option<(place::Place, signals::Signals)>, Finding> {
     if let Some(file) = arguments.archive.as_ref().filter(|file| file.exists()) {
         return Err(Finding::error(file.as_str(), "is there already; remove it, or give another name with --archive"));
     }
@@ -99,7 +101,10 @@ fn prepare(
     if any_error(findings) {
         return Ok(None);
     }
-    place::make(arguments.cache_dir.as_deref(), &asked, &access).map(Some)
+    let signals = signals::listen();
+    let signals = signals.map_err(|error| Finding::error("build", format!("failed to wait for signals: {error}")))?;
+    let place = place::make(arguments.cache_dir.as_deref(), &asked, &access, findings)?;
+    Ok(Some((place, signals)))
 }
 
 /// How this program is run again, inside a user namespace.

@@ -11,18 +11,23 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::is_ready;
+use super::{is_ready, programs};
 
 /// How often a family is looked at before it is killed: what is stopped starts nothing more.
 const LOOKS: usize = 5;
 /// How long those who were killed may take to be gone: the kernel may be about to write for them.
 const GOING: Duration = Duration::from_secs(10);
 
-/// Kills a child and everything below it, other groups and sessions too, and waits for their end.
+/// Kills a child and everything below it, as [`kill`] does, and waits for its end.
+pub fn end(child: &mut Child) -> io::Result<()> {
+    kill(Pid::from_child(child))?;
+    programs::reap(child).map(drop)
+}
+
+/// Kills a process that nobody has waited for and everything below it, other groups and sessions too, and waits until they are gone.
 ///
 /// Only what had left its parents before is not found: a process in a group of its own whose parent has ended.
-pub fn end(child: &mut Child) -> io::Result<()> {
-    let leader = Pid::from_child(child);
+pub fn kill(leader: Pid) -> io::Result<()> {
     let mut family = BTreeMap::new();
     for _ in 0..LOOKS {
         let before = family.len();
@@ -47,7 +52,7 @@ pub fn end(child: &mut Child) -> io::Result<()> {
     for handle in family.values() {
         while !is_ready(handle, Some(until.saturating_duration_since(Instant::now())))? && Instant::now() < until {}
     }
-    child.wait().map(drop)
+    Ok(())
 }
 
 fn send(handle: &OwnedFd, signal: Signal) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, PipeReader, Read as _};
 use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ const LOOKS: u32 = 20;
 const PIECE: usize = 64 << 10;
 /// Pieces that are read ahead of a follower at most, 16 MiB.
 const AHEAD: usize = 256;
+/// How often it is looked whether all programs are ended: one that has left its parents before may still hold the output open.
+const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of a line that are handed over at once: more than the longest instruction that a builder repeats, since a Containerfile has at most
 /// 1 MiB. Programs print what they like, and a line that never ends is no reason to have no memory.
 const LONGEST: usize = 2 << 20;
@@ -44,25 +46,26 @@ impl Runner {
     /// Runs `command` and hands over every line that it writes, to stdout or stderr, as soon as it is there and in the
     /// order of writing. A follower that takes its time does not hold the command up: what it writes is read ahead, as far as 16 MiB.
     /// The command ends when both are closed. It is killed with everything it started when the time for
-    /// all programs is over ([`Error::TooLong`]), or when it stands still for longer than the follower's patience
-    /// ([`Error::StoodStill`]).
+    /// all programs is over ([`Error::TooLong`]), when it stands still for longer than the follower's patience
+    /// ([`Error::StoodStill`]), or when all programs are ended ([`Error::Stopped`]).
     pub fn follow(&self, command: &[&str], follower: &mut impl Follow) -> Result<ExitStatus, Error> {
         let name = || command.join(" ");
         let failed = |source| Error::Start { command: name(), source };
         let began = Instant::now();
         let words: Vec<&str> = self.prefix.iter().chain(command).copied().collect();
         let (output, input) = std::io::pipe().map_err(failed)?;
+        let stopped = || Error::Stopped { command: name() };
         let mut child = {
             let mut command = self.command(&words);
             command.stdout(input.try_clone().map_err(failed)?).stderr(input);
-            command.spawn().map_err(failed)?
+            self.begin(&mut command).map_err(failed)?.ok_or_else(stopped)?
         };
         let ended = match self.read(output, &child, follower).map_err(failed)? {
             None => {
                 let left = self.until.map(|end| end.saturating_duration_since(Instant::now()));
                 wait(&mut child, left).map_err(failed)?
             }
-            Some(Cut::Late) => {
+            Some(Cut::Late | Cut::Stopped) => {
                 family::end(&mut child).map_err(failed)?;
                 None
             }
@@ -71,6 +74,9 @@ impl Runner {
                 return Err(Error::StoodStill { command: name(), patience });
             }
         };
+        if self.is_stopped() {
+            return Err(stopped());
+        }
         let late = || Error::TooLong { command: name(), limit: began.elapsed(), stderr: String::new() };
         ended.ok_or_else(late)
     }
@@ -86,6 +92,9 @@ impl Runner {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Some(Cut::Late));
             }
+            if self.is_stopped() {
+                return Ok(Some(Cut::Stopped));
+            }
             let look = match follower.patience() {
                 Some(patience) => match pace.look(patience, now) {
                     Some(next) => Some(next),
@@ -96,7 +105,7 @@ impl Runner {
                     None
                 }
             };
-            match next(&pieces, left.into_iter().chain(look).min()) {
+            match pieces.recv_timeout(left.into_iter().chain(look).fold(LOOK, Duration::min)) {
                 Ok(piece) => lines.take(&piece?, follower),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -120,16 +129,10 @@ fn read_ahead(mut output: PipeReader, pieces: &SyncSender<io::Result<Vec<u8>>>) 
     }
 }
 
-fn next<T>(pieces: &Receiver<T>, limit: Option<Duration>) -> Result<T, RecvTimeoutError> {
-    match limit {
-        Some(limit) => pieces.recv_timeout(limit),
-        None => pieces.recv().map_err(RecvTimeoutError::from),
-    }
-}
-
 /// Why a program is ended.
 enum Cut {
     Late,
+    Stopped,
     StoodStill(Duration),
 }
 

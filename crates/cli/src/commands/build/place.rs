@@ -1,8 +1,13 @@
 //! The directory of a build: what a pod has mounted, as files.
+//!
+//! Every process of a build holds a lock on it, which ends with the process. Where there is none, the build was killed, and the next one
+//! removes its directory: there are credentials in it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use onlay_api::names::TRUSTED_CA_KEY;
@@ -14,10 +19,14 @@ use tempfile::TempDir;
 use super::ask::{Access, Asked};
 use crate::finding::Finding;
 
-/// The directory of a build, which is gone with this value.
+/// What the name of a build's directory begins with; nothing else in the directory that is given by a person is named so.
+const PREFIX: &str = "onlay-build-";
+
+/// The directory of a build.
 pub struct Place {
     directory: TempDir,
     paths: Paths,
+    _held: io::Result<File>,
 }
 
 impl Place {
@@ -27,31 +36,72 @@ impl Place {
     }
 
     /// Removes it.
-    pub fn remove(self) -> std::io::Result<()> {
-        self.directory.close()
+    pub fn remove(self) -> io::Result<()> {
+        onlay_builder::remove(&self.directory.keep())
     }
 
     /// The directory.
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 }
 
+/// Says, as long as the value lives, that the build of this directory goes on. Where the file system has no locks, nobody removes it.
+pub fn hold(directory: &Path) -> io::Result<File> {
+    let directory = File::open(directory)?;
+    directory.lock_shared().map(|()| directory)
+}
+
+/// Removes the directories of builds that were killed. Nobody makes one meanwhile, who would not have said yet that his build goes on.
+fn remove_dead(cache: &Utf8Path, findings: &mut Vec<Finding>) -> io::Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        let is_ours =
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) && entry.file_type()?.is_dir();
+        let path = entry.path();
+        // One that cannot be opened is gone meanwhile: its build has ended.
+        let Some(directory) = File::open(&path).ok().filter(|_| is_ours) else { continue };
+        if directory.try_lock().is_err() {
+            continue;
+        }
+        match onlay_builder::remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let message = format!("was left by a build that was killed; failed to remove it: {error}");
+                let help = "remove it, there are credentials in it: `buildah unshare rm -rf DIRECTORY`";
+                findings.push(Finding::warning(path.display().to_string(), message).help(help));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Makes the directory of a build.
-pub fn make(cache: Option<&Utf8Path>, asked: &Asked, access: &Access) -> Result<Place, Finding> {
+pub fn make(
+    cache: Option<&Utf8Path>,
+    asked: &Asked,
+    access: &Access,
+    findings: &mut Vec<Finding>,
+) -> Result<Place, Finding> {
     let cache = match cache {
         Some(cache) => absolute(cache)?,
         None => of_user()?,
     };
     let layers = cache.join("layers");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&layers).map_err(failed("create", &layers))?;
+    let alone = File::open(&cache).and_then(|cache| cache.lock().map(|()| cache));
+    if alone.is_ok() {
+        remove_dead(&cache, findings).map_err(failed("look for builds that were killed in", &cache))?;
+    }
     let private = fs::Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().prefix("build-").permissions(private).tempdir_in(&cache);
+    let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(&cache);
     let directory = directory.map_err(failed("write below", &cache))?;
+    let held = hold(directory.path());
+    drop(alone);
     let path = Utf8Path::from_path(directory.path()).ok_or_else(|| Finding::error(cache.as_str(), "is no text"))?;
     let paths = Paths::below(path, &layers);
     write(&paths, asked, access)?;
-    Ok(Place { paths, directory })
+    Ok(Place { paths, directory, _held: held })
 }
 
 fn write(paths: &Paths, asked: &Asked, access: &Access) -> Result<(), Finding> {
@@ -115,4 +165,32 @@ fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Finding> {
 fn failed(what: &str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Finding {
     let (what, path) = (what.to_owned(), path.to_owned());
     move |error| Finding::error(path.as_str(), format!("failed to {what} it: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_build_has_left_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Utf8Path::from_path(directory.path()).unwrap();
+        for name in ["onlay-build-dead/pull", "onlay-build-alive", "build-tools", "layers"] {
+            fs::create_dir_all(cache.join(name)).unwrap();
+        }
+        fs::write(cache.join("onlay-build-dead/pull/.dockerconfigjson"), "{}").unwrap();
+        fs::write(cache.join("onlay-build-notes"), "").unwrap();
+        let held = hold(cache.join("onlay-build-alive").as_std_path()).unwrap();
+        let left = || {
+            let mut findings = Vec::new();
+            remove_dead(cache, &mut findings).unwrap();
+            assert_eq!(findings.len(), 0);
+            let mut names: Vec<_> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(left(), ["build-tools", "layers", "onlay-build-alive", "onlay-build-notes"]);
+        drop(held);
+        assert_eq!(left(), ["build-tools", "layers", "onlay-build-notes"]);
+    }
 }
