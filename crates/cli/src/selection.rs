@@ -92,7 +92,8 @@ pub fn render(
     selected: &[&MachineConfig],
     objects: &[Object],
 ) -> Result<(Rendered, Vec<Finding>), Finding> {
-    let rendered = render::render(pool, selected.iter().copied()).map_err(|error| of_error(pool, &error, objects))?;
+    let rendered =
+        render::render(pool, selected.iter().copied()).map_err(|error| of_error(pool, selected, &error, objects))?;
     let warnings = rendered.warnings.iter().map(|warning| of_warning(warning, objects)).collect();
     Ok((rendered, warnings))
 }
@@ -107,7 +108,7 @@ fn of_warning(warning: &Warning, objects: &[Object]) -> Finding {
     finding.in_field(&warning.field).at(object.map(|object| object.spot(&warning.field)))
 }
 
-fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
+fn of_error(pool: &str, selected: &[&MachineConfig], error: &RenderError, objects: &[Object]) -> Finding {
     match error {
         RenderError::Invalid { machine_config: name, problem } => {
             let finding = Finding::error(format!("MachineConfig {name}"), problem.fault.to_string());
@@ -119,7 +120,8 @@ fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
                 .in_field(&problem.field)
         }
         RenderError::TooLarge { bytes, limit, contributors } => {
-            too_large(pool, [*bytes, *limit], contributors, objects)
+            let by_itself = (selected.len() == 1).then_some(*bytes);
+            too_large(pool, by_itself, [*bytes, *limit], contributors, objects)
         }
         RenderError::TooMany { number, bytes, limit } => {
             let message = format!("the names of its {number} MachineConfigs have {bytes} bytes, {limit} at most");
@@ -128,14 +130,26 @@ fn of_error(pool: &str, error: &RenderError, objects: &[Object]) -> Finding {
     }
 }
 
-/// A configuration that cannot be stored, at the MachineConfigs that make it large.
-fn too_large(pool: &str, [bytes, limit]: [usize; 2], contributors: &[(String, usize)], objects: &[Object]) -> Finding {
-    let message = format!("has {bytes} bytes, the cluster's store takes {limit}");
+/// A configuration that cannot be stored, at the MachineConfigs that make it large. It is the fault of one of them only
+/// if that is too large by itself; `by_itself` is its size where it is the only one.
+fn too_large(
+    pool: &str,
+    by_itself: Option<usize>,
+    [bytes, limit]: [usize; 2],
+    contributors: &[(String, usize)],
+    objects: &[Object],
+) -> Finding {
+    let message = |bytes| format!("has {bytes} bytes, the cluster's store takes {limit}");
     let finding = match contributors {
-        [(name, _)] => Finding::error(format!("MachineConfig {name}"), message),
+        [(name, own)] if by_itself.is_some() || *own > limit => {
+            Finding::error(format!("MachineConfig {name}"), message(by_itself.unwrap_or(*own)))
+        }
         all => {
-            let most = all.first().map(|(name, bytes)| format!("; {bytes} of them come from MachineConfig {name}"));
-            Finding::error(format!("configuration of the pool {pool}"), message + &most.unwrap_or_default())
+            let most = |(name, own): &(String, usize)| {
+                format!("; the largest part, {own} bytes, is that of MachineConfig {name}")
+            };
+            let most = all.first().map(most).unwrap_or_default();
+            Finding::error(format!("configuration of the pool {pool}"), message(bytes) + &most)
         }
     };
     let finding = finding.help(render::TOO_LARGE);

@@ -180,6 +180,9 @@ fn the_objects_of_a_list_are_read_with_their_places() {
     let text = format!("apiVersion: v1\nkind: List\nitems:\n{item}");
     let seen = transcript(directory(&[]).path(), "onlay validate -", text.as_bytes());
     assert!(seen.contains("<stdin>:12:") && seen.contains("Ignition 2.2.0"), "{seen}");
+    // None of them is at fault by itself.
+    let many: String = (0..170).map(|at| format!("---\n{}", large(&format!("a{at:03}"), 10_000))).collect();
+    seen!("too_large_of_many", &[("a.yaml", &many)], "onlay render a.yaml --pool worker");
 }
 
 #[test]

@@ -121,7 +121,7 @@ async fn as_much_as_the_store_takes_is_rendered_and_more_is_told() {
     let pool = world.columns("large", "False False True 0 0 0 0").await;
     let status = pool.status.as_ref().unwrap();
     let condition = status.conditions.iter().find(|each| each.type_ == "RenderDegraded").unwrap();
-    let largest = "most come from MachineConfig 52-b (6";
+    let largest = "the largest parts: MachineConfig 52-b (6";
     assert!(condition.message.contains(largest) && condition.message.contains("51-a"), "{}", condition.message);
     assert_eq!(pool.spec.configuration.as_ref().unwrap().name, name, "the target stays");
 }

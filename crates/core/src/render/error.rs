@@ -40,7 +40,7 @@ pub enum RenderError {
     /// All MachineConfigs together are more than an object of the API can hold.
     #[error(
         "failed to render a configuration that can be stored: it has {bytes} bytes, the cluster's store takes {limit}; \
-         most come from {}; {TOO_LARGE}",
+         the largest parts: {}; {TOO_LARGE}",
         of_each(contributors)
     )]
     TooLarge {
