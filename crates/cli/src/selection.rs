@@ -29,7 +29,10 @@ pub fn misnamed(name: &str, objects: &[Object]) -> Option<Finding> {
     if known.contains(name) {
         return None;
     }
-    let gets = if name == names::WORKER_POOL { "nothing" } else { "no more than the role worker gives it" };
+    let gets = match name {
+        names::WORKER_POOL | names::MASTER_POOL => "nothing",
+        _ => "no more than the role worker gives it",
+    };
     let message = format!("no file has this pool, and no MachineConfig has its role; it gets {gets}");
     let known: Vec<String> = known.into_iter().collect();
     let finding = Finding::warning(format!("MachineConfigPool {name}"), message);

@@ -86,6 +86,7 @@ fn a_machine_config_that_no_pool_selects() {
 #[test]
 fn a_pool_that_nothing_names() {
     seen!("misnamed_pool", &[("a.yaml", &motd("a"))], "onlay render a.yaml --pool wroker -o tree");
+    seen!("pool_of_nothing", &[("a.yaml", &motd("a"))], "onlay render a.yaml --pool master -o tree");
 }
 
 #[test]
