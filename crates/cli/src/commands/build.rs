@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use camino::Utf8PathBuf;
 use onlay_builder::{Destination, Paths};
 
+use crate::arguments::pool_name;
 use crate::finding::{Finding, any_error};
 use crate::{Exit, Streams, input, world};
 
@@ -20,7 +21,7 @@ pub struct Arguments {
     #[arg(required_unless_present = "inside", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Pool to build for; may be left out if the files have one MachineOSConfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = pool_name)]
     pool: Option<String>,
     /// Image to build on, instead of the one that the files name
     #[arg(long, value_name = "IMAGE")]

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::sides::{Operand, Read, Sides};
 use crate::finding::{Finding, Report, any_error, once};
+use crate::arguments::pool_name;
 use crate::input::kubectl::Cluster;
 use crate::output::{changes, json};
 use crate::{Exit, Streams, selection};
@@ -25,7 +26,7 @@ pub struct Arguments {
     new: String,
     /// Pool to render files for; without it, that of pool/NAME, or the files have one rendered MachineConfig or one
     /// MachineConfig alone
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = pool_name)]
     pool: Option<String>,
     /// Look into directories below the given ones
     #[arg(short = 'R', long)]

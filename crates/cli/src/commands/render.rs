@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use onlay_core::render::desired;
 
+use crate::arguments::pool_name;
 use crate::finding::{Finding, any_error};
 use crate::input::{self, Object};
 use crate::output::{json, rendered, tree, yaml};
@@ -18,7 +19,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Pool to render for: one of the files, or one that selects the roles worker and NAME
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = pool_name)]
     pool: String,
     /// Look into directories below the given ones
     #[arg(short = 'R', long)]

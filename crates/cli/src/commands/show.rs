@@ -13,6 +13,7 @@ use onlay_core::render::{self, is_rendered};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::arguments::pool_name;
 use crate::finding::{Finding, any_error};
 use crate::input::{self, Object};
 use crate::output::json;
@@ -31,7 +32,7 @@ pub struct Arguments {
     #[arg(long)]
     path: String,
     /// Pool to render for; without it, the files have one rendered MachineConfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = pool_name)]
     pool: Option<String>,
     /// Look into directories below the given ones
     #[arg(short = 'R', long)]

@@ -90,6 +90,14 @@ fn a_pool_that_nothing_names() {
 }
 
 #[test]
+fn a_name_that_no_pool_can_have() {
+    let files = [("a.yaml", &*motd("a"))];
+    let line = "onlay render a.yaml --pool ''; echo $?; onlay show a.yaml --path /etc/motd --pool Foo_Bar; echo $?; \
+                onlay diff a.yaml a.yaml --pool a..b; echo $?; onlay build a.yaml --pool=-a-";
+    seen!("no_pool_name", &files, line);
+}
+
+#[test]
 fn a_selector_that_kubernetes_does_not_have() {
     let pool = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfigPool\nmetadata:\n  name: infra\nspec:\n  \
                 machineConfigSelector:\n    matchExpressions:\n    - {key: role, operator: Is, values: [infra]}\n";
