@@ -14,7 +14,7 @@ use onlay_core::render::is_rendered;
 
 use crate::finding::Finding;
 use crate::input::kubectl::Cluster;
-use crate::input::{self, Object};
+use crate::input::{self, Input, Object};
 use crate::world::{self, World, take};
 use crate::{provided, selection};
 
@@ -86,9 +86,9 @@ pub struct OneSide {
 impl Sides<'_> {
     /// Reads both sides; what is wrong is added to the findings.
     pub fn read(&self, stdin: &mut dyn io::Read, findings: &mut Vec<Finding>) -> Option<Read> {
-        let mut worlds = Vec::new();
+        let (mut worlds, mut asked) = (Vec::new(), None);
         for operand in &self.operands {
-            match self.world(*operand, stdin, findings) {
+            match self.world(*operand, stdin, &mut asked, findings) {
                 Ok(world) => worlds.extend(world),
                 Err(finding) => findings.push(finding),
             }
@@ -139,8 +139,10 @@ impl Sides<'_> {
         findings: &mut Vec<Finding>,
     ) -> Result<Option<World>, Finding> {
         let input = match operand {
+        asked: &mut Option<Result<Input, Finding>>,
             Operand::Files(path) => input::read(&[PathBuf::from(path)], self.recursive, stdin),
-            Operand::Pool(_) => world::ask(self.cluster)?,
+            // Both sides are of the same moment, and what is wrong is said once.
+            Operand::Pool(_) => asked.get_or_insert_with(|| world::ask(self.cluster)).clone()?,
             Operand::MachineConfig(name) => {
                 let mut input = self.cluster.get(&["machineconfigs.machineconfiguration.openshift.io", name])?;
                 let policy = [world::POLICY, machine_configuration::NAME, "--ignore-not-found"];

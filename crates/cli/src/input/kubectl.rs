@@ -8,6 +8,7 @@ use onlay_api::names;
 
 use super::Input;
 use super::kustomize::reason;
+use super::said::said;
 use crate::finding::{Finding, Source};
 
 /// What a request may take, as kubectl reads it.
@@ -42,8 +43,7 @@ impl Cluster {
             finding.help("the live cluster is asked through kubectl; install it, or give files and directories")
         })?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.trim().trim_start_matches("error: ");
+            let said = said(&output.stderr);
             let help = "`kubectl config current-context` says which cluster is asked; --context and --kubeconfig name \
                         another one, and files and directories need none";
             return Err(failed(format!("`{asked}` failed: {said}")).help(help));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use super::said::said;
 use crate::finding::{Finding, Source};
 
 /// Names of the file that makes a directory one for Kustomize.
@@ -23,9 +24,9 @@ pub fn build(directory: &Path) -> Result<Arc<Source>, Finding> {
         finding.help("a directory with a kustomization is built by kubectl; install it, or give the files one by one")
     })?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let message = format!("`kubectl kustomize {name}` failed: {}", said.trim().trim_start_matches("error: "));
-        return Err(Finding::error(&name, message));
+        let message = format!("`kubectl kustomize {name}` failed: {}", said(&output.stderr));
+        let help = "correct the kustomization, or give the files that it names one by one";
+        return Err(Finding::error(&name, message).help(help));
     }
     let text = String::from_utf8(output.stdout)
         .map_err(|_| Finding::error(&name, format!("`kubectl kustomize {name}` wrote something that is no UTF-8")))?;

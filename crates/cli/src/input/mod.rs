@@ -6,6 +6,7 @@ pub mod kubectl;
 mod kustomize;
 pub mod local;
 pub mod objects;
+mod said;
 mod scalar;
 mod shape;
 pub mod yaml;
@@ -19,7 +20,7 @@ use crate::finding::{Finding, Severity, Source};
 pub use objects::{Known, Object};
 
 /// The objects of some files, and what is wrong with them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Input {
     /// Objects, in the order of the files. What could not be read is not among them.
     pub objects: Vec<Object>,

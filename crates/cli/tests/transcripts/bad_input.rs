@@ -118,8 +118,8 @@ fn a_kustomization_that_takes_itself() {
     let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../b]\n";
     let files = [("a/kustomization.yaml", text), ("b/kustomization.yaml", &text.replace("../b", "../a"))];
     let text = transcript(directory(&files).path(), "onlay validate a", b"");
-    assert!(text.contains("`kubectl kustomize a` failed") && text.contains("cycle"), "{text}");
-    assert!(text.ends_with("exit 1\n"), "{text}");
+    assert!(text.contains("`kubectl kustomize a` failed: accumulating resources") && text.contains("cycle"), "{text}");
+    assert!(text.contains("help: correct the kustomization") && text.ends_with("exit 1\n"), "{text}");
 }
 
 #[test]

@@ -103,6 +103,15 @@ status:
   conditions: [{type: Succeeded, status: 'True', reason: Built, message: '', lastTransitionTime: 2026-01-01T10:04:00Z}]
 ";
 
+/// What kubectl is told of a cluster that is not there: a port that nobody listens at.
+const DEAD: &str = "\
+apiVersion: v1
+kind: Config
+clusters: [{name: dead, cluster: {server: 'http://127.0.0.1:1'}}]
+contexts: [{name: dead, context: {cluster: dead, user: ''}}]
+current-context: dead
+";
+
 /// Files in a directory.
 pub fn site(files: &[(&str, &str)]) -> TempDir {
     directory(files)
@@ -193,6 +202,9 @@ fn a_cluster_that_cannot_be_asked() {
         &files,
         "onlay diff pool/worker wanted.yaml --kubeconfig nowhere; echo $?; onlay plan wanted.yaml --kubeconfig nowhere"
     );
+    // Nobody answers there; two pools are asked for at once.
+    let line = "onlay diff pool/a pool/b --kubeconfig dead.yaml; onlay plan wanted.yaml --kubeconfig dead.yaml";
+    seen!("dead_cluster", &[files[0], ("dead.yaml", DEAD)], line);
     seen!("no_kubectl", &files, "PATH=$(dirname $(command -v onlay)); onlay diff machineconfig/50-motd wanted.yaml");
 }
 
