@@ -73,7 +73,8 @@ rendered MachineConfig of the files, or their one MachineConfig by itself. pool/
 is told to run, machineconfig/NAME one of its MachineConfigs; kubectl is called for them, with its own configuration. \
 ./pool/NAME is a file. Costs follow the node disruption policy of MachineConfiguration `cluster` in B, else in A, else \
 the defaults. What lies beside the MachineConfigs counts: a MachineOSConfig of the pool tells whether its image is built \
-anew, a Node which container runtime is reloaded. What cannot change on nodes that run is an error.",
+anew (a side that has the pool itself and no MachineOSConfig builds nothing, MachineConfigs alone leave that open), a Node \
+which container runtime is reloaded. What cannot change on nodes that run is an error.",
         examples: &[
             Example {
                 purpose: "What a change does to the workers",
@@ -98,7 +99,8 @@ anew, a Node which container runtime is reloaded. What cannot change on nodes th
 The files are laid over what is there: of the same kind and name, theirs count; everything else stays. What is there comes \
 from the live cluster through kubectl, with its own configuration, or from a directory of its objects (./cluster, if it is called cluster), such as the output \
 of `kubectl get -o yaml` of machineconfigs, machineconfigpools, machineosconfigs, machineosbuilds, machineconfignodes, \
-machineconfigurations and nodes. Each node goes from what it runs. The order is that of the rollout: by name, at most \
+machineconfigurations and nodes. Each node goes from what it runs. A base image that \
+nothing named before counts as another one. The order is that of the rollout: by name, at most \
 maxUnavailable at once, nodes that are NotReady or cordoned keep their slot, the controller's own node last. Costs follow \
 the node disruption policy. Times are medians of what the objects tell of the past, else assumptions, and the plan says \
 which. What cannot change on nodes that run is an error.",

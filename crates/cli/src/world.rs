@@ -47,6 +47,17 @@ pub struct World {
     config_map: Option<ConfigMap>,
 }
 
+/// What names the base image of a pool's builds, besides its configuration.
+#[derive(Debug)]
+pub struct Named<'a> {
+    /// What is built for the pool.
+    pub os_config: Option<&'a MachineOSConfig>,
+    /// The ConfigMap of the cluster.
+    pub config_map: Option<&'a ConfigMap>,
+    /// The images that nodes had at first.
+    pub adopted: BTreeSet<String>,
+}
+
 /// Everything of a live cluster that a plan looks at.
 ///
 /// # Errors
@@ -131,13 +142,21 @@ impl World {
         self.os_builds.iter().filter(move |build| Some(build.spec.machine_os_config.name.as_str()) == name)
     }
 
-    /// The base image of a pool's builds, by digest if a build of one of the worlds has looked it up; none if nothing
-    /// names it.
-    pub fn base(&self, pool: &str, configuration: &Configuration, worlds: &[&Self]) -> Option<String> {
+    /// What names the base image of a pool's builds, besides its configuration.
+    pub fn named(&self, pool: &str) -> Named<'_> {
         let nodes = self.nodes.iter().map(|node| (node, self.state(node)));
         let pools: Vec<&MachineConfigPool> = self.pools.iter().collect();
-        let adopted = base::nodes_of(pool, &pools, nodes).adopted;
-        let asked = base::choose(self.os_config(pool), &configuration.spec, self.config_map.as_ref(), &adopted).ok()?;
+        Named {
+            os_config: self.os_config(pool),
+            config_map: self.config_map.as_ref(),
+            adopted: base::nodes_of(pool, &pools, nodes).adopted,
+        }
+    }
+
+    /// The base image of a pool's builds, by digest if a build of one of the worlds has looked it up; none if nothing
+    /// names it.
+    pub fn base(pool: &str, configuration: &Configuration, named: &Named<'_>, worlds: &[&Self]) -> Option<String> {
+        let asked = base::choose(named.os_config, &configuration.spec, named.config_map, &named.adopted).ok()?;
         let resolved = |world: &&Self| {
             let os_config = world.os_config(pool);
             base::remembered(os_config, world.builds_of(os_config), &asked, &BTreeSet::new()).map(|found| found.image)

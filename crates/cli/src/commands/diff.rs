@@ -3,14 +3,15 @@
 use std::io;
 
 use clap::ValueEnum;
-use onlay_core::change::disruption::{HostUnits, Rebuild};
-use onlay_core::change::foresee::{self, Comparison};
+use onlay_core::change::disruption::{Disruption, HostUnits, Rebuild};
+use onlay_core::change::foresee::{self, CostedChange};
+use onlay_core::change::refusal::Refusal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::sides::{Operand, Read, Sides};
-use crate::finding::{Finding, Report, any_error, once};
 use crate::arguments::pool_name;
+use crate::finding::{Finding, Report, any_error, once};
 use crate::input::kubectl::Cluster;
 use crate::output::{changes, json};
 use crate::{Exit, Streams, selection};
@@ -51,26 +52,35 @@ enum Format {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Differs {
-    /// Name of the old configuration; empty if it cannot be read.
-    from: String,
-    /// Name of the new configuration; empty if it cannot be read.
-    to: String,
+    /// Name of the old configuration; null if nothing was compared.
+    from: Option<String>,
+    /// Name of the new configuration; null if nothing was compared.
+    to: Option<String>,
     /// The pool that both are for, if that is known.
     pool: Option<String>,
-    #[serde(flatten)]
-    comparison: Comparison,
-    /// Whether a new image has to be built; null if no MachineOSConfig of the pool is known.
-    rebuild: Option<Rebuild>,
+    /// What changes, in a fixed order.
+    changes: Vec<CostedChange>,
+    /// What cannot change on nodes that run.
+    refusals: Vec<Refusal>,
+    /// What all of it costs a node together, another image included; null if nothing was compared.
+    disruption: Option<Disruption>,
     /// The same in words.
-    rebuild_why: String,
+    cost: Option<String>,
+    /// Whether a new image has to be built; null if that is not known.
+    rebuild: Option<Rebuild>,
+    /// The same in words, also where it is not known; null if nothing was compared.
+    rebuild_why: Option<String>,
     /// Errors, what cannot change on nodes that run among them, and warnings.
     findings: Vec<Report>,
+    /// Whether the sides differ in whether they say what is built.
+    #[serde(skip)]
+    is_one_sided: bool,
 }
 
 impl Differs {
     /// Whether anything differs, be it only what an image is built from.
     fn has_changes(&self) -> bool {
-        !self.comparison.changes.is_empty() || self.rebuild.as_ref().is_some_and(Rebuild::is_another_image)
+        !self.changes.is_empty() || self.rebuild.as_ref().is_some_and(Rebuild::is_another_image)
     }
 }
 
@@ -106,37 +116,55 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
 
 fn differs(read: &Read, findings: &mut Vec<Finding>) -> Differs {
     let [old, new] = &read.sides;
-    let is_known = read.is_live || read.os_config(1).is_some();
-    let architectures = read.architectures();
-    let rebuild = is_known.then(|| foresee::rebuild(Some(read.build_side(0)), read.build_side(1), &architectures));
+    let (rebuild, rebuild_why) = rebuild(read);
     let known = rebuild.clone().unwrap_or(Rebuild::NotLayered);
     let host = HostUnits::of(read.runtime());
     let comparison = foresee::compare(&old.configuration, &new.configuration, None, read.policy(), &host, &known);
     findings.extend(selection::refused(&comparison.refusals, &new.configuration.name, &new.world.objects));
     Differs {
-        from: old.configuration.name.clone(),
-        to: new.configuration.name.clone(),
+        from: Some(old.configuration.name.clone()),
+        to: Some(new.configuration.name.clone()),
         pool: read.pool.clone(),
-        comparison,
-        rebuild_why: rebuild
-            .as_ref()
-            .map_or_else(|| "not known: no MachineOSConfig of the pool is given".to_owned(), ToString::to_string),
+        changes: comparison.changes,
+        refusals: comparison.refusals,
+        disruption: Some(comparison.disruption),
+        cost: Some(comparison.cost),
         rebuild,
+        rebuild_why: Some(rebuild_why),
         findings: Vec::new(),
+        is_one_sided: read.only_build().is_some(),
+    }
+}
+
+/// Whether a new image has to be built, none if that is not known, and the same in words.
+///
+/// A side that does not say what is built is taken to build what the other one does. Where that makes another image, it
+/// is another one in any case; where it does not, the side may just as well build nothing.
+fn rebuild(read: &Read) -> (Option<Rebuild>, String) {
+    if !read.knows_builds() {
+        return (None, "not known: no MachineOSConfig of the pool is given".to_owned());
+    }
+    let rebuild = foresee::rebuild(Some(read.build_side(0)), read.build_side(1), &read.architectures());
+    match read.only_build().filter(|_| !rebuild.is_another_image()) {
+        Some(side) => {
+            let [has, lacks] = if side == 0 { ["A", "B"] } else { ["B", "A"] };
+            let seen = format!("if {lacks} has the same, the build can see nothing of what changes");
+            (None, format!("not known: only {has} has a MachineOSConfig; {seen}"))
+        }
+        None => {
+            let words = rebuild.to_string();
+            (Some(rebuild), words)
+        }
     }
 }
 
 fn text(result: &Differs) -> String {
-    if result.from.is_empty() {
-        return String::new();
+    let (Some(from), Some(to), Some(cost)) = (&result.from, &result.to, &result.cost) else { return String::new() };
+    let image = result.rebuild_why.iter().map(|why| format!("new image: {why}\n"));
+    let head = if from == to { format!("{to}\n\n") } else { format!("{from} → {to}\n\n") };
+    if !result.has_changes() && result.refusals.is_empty() {
+        return head + "nothing differs\n" + &image.filter(|_| result.is_one_sided).collect::<String>();
     }
-    let head = match result.from == result.to {
-        true => format!("{}\n\n", result.to),
-        false => format!("{} → {}\n\n", result.from, result.to),
-    };
-    if !result.has_changes() && result.comparison.refusals.is_empty() {
-        return head + "nothing differs\n";
-    }
-    let changes = changes::in_full(&result.comparison);
-    format!("{head}{changes}in all: {}\nnew image: {}\n", result.comparison.cost, result.rebuild_why)
+    let changes = changes::in_full(&result.changes);
+    format!("{head}{changes}in all: {cost}\n{}", image.collect::<String>())
 }

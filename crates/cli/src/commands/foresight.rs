@@ -79,8 +79,9 @@ impl Seen<'_> {
         findings.extend(warnings.into_iter().filter(|warning| wanted.contains(&warning.object)));
         let old = before.pool(name).zip(self.told.get(name));
         let (old_given, new_given) = (provided::given(&before.objects, name)?, provided::given(&after.objects, name)?);
-        let old_base = old.and_then(|(_, told)| before.base(name, told, &[before]));
-        let new_base = after.base(name, &configuration, &[after]);
+        let base_in = |world: &World, told| World::base(name, told, &world.named(name), &[world]);
+        let old_base = old.and_then(|(_, told)| base_in(before, told));
+        let new_base = base_in(after, &configuration);
         let old = old.map(|(pool, configuration)| PoolSide {
             pool,
             side: Side {

@@ -15,7 +15,7 @@ use onlay_core::render::is_rendered;
 use crate::finding::Finding;
 use crate::input::kubectl::Cluster;
 use crate::input::{self, Input, Object};
-use crate::world::{self, World, take};
+use crate::world::{self, Named, World, take};
 use crate::{provided, selection};
 
 /// What a side is.
@@ -69,8 +69,6 @@ pub struct Read {
     pub sides: [OneSide; 2],
     /// The pool that both are for, if that is known.
     pub pool: Option<String>,
-    /// Whether everything about the pool is known, since a side is a pool of the live cluster.
-    pub is_live: bool,
     bases: [Option<String>; 2],
     givens: [Given; 2],
 }
@@ -81,6 +79,8 @@ pub struct OneSide {
     pub configuration: Configuration,
     /// Everything that lies beside it.
     pub world: World,
+    /// Whether it is a pool of the live cluster, of which everything is known.
+    pub is_live: bool,
 }
 
 impl Sides<'_> {
@@ -119,27 +119,30 @@ impl Sides<'_> {
         let [before, after] = <[Configuration; 2]>::try_from(configurations).ok()?;
         let named = [&after, &before].into_iter().find_map(|each| of_name(&each.name));
         let pool = pool.or(named).map(str::to_owned);
-        let sides = [OneSide { configuration: before, world: old }, OneSide { configuration: after, world: new }];
-        let worlds = [&sides[0].world, &sides[1].world];
-        let base = |side: &OneSide| side.world.base(pool.as_deref()?, &side.configuration, &worlds);
-        let bases = [base(&sides[0]), base(&sides[1])];
+        let is_live = self.operands.map(|operand| matches!(operand, Operand::Pool(_)));
+        let sides = [
+            OneSide { configuration: before, world: old, is_live: is_live[0] },
+            OneSide { configuration: after, world: new, is_live: is_live[1] },
+        ];
         let given = |side: &OneSide| match pool.as_deref() {
             Some(pool) => provided::given(&side.world.objects, pool),
             None => Ok(Given::default()),
         };
         let givens = given(&sides[0]).and_then(|old| Ok([old, given(&sides[1])?]));
         let givens = givens.map_err(|finding| findings.push(finding)).ok()?;
-        Some(Read { sides, bases, givens, pool, is_live: live.is_some() })
+        let mut read = Read { sides, bases: [None, None], givens, pool };
+        read.bases = [read.base(0), read.base(1)];
+        Some(read)
     }
 
     fn world(
         &self,
         operand: Operand<'_>,
         stdin: &mut dyn io::Read,
+        asked: &mut Option<Result<Input, Finding>>,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<World>, Finding> {
         let input = match operand {
-        asked: &mut Option<Result<Input, Finding>>,
             Operand::Files(path) => input::read(&[PathBuf::from(path)], self.recursive, stdin),
             // Both sides are of the same moment, and what is wrong is said once.
             Operand::Pool(_) => asked.get_or_insert_with(|| world::ask(self.cluster)).clone()?,
@@ -234,11 +237,47 @@ fn of_name(rendered: &str) -> Option<&str> {
 }
 
 impl Read {
-    /// The MachineOSConfig of a side; that of the other one if it has none.
-    pub fn os_config(&self, side: usize) -> Option<&MachineOSConfig> {
-        let pool = self.pool.as_deref()?;
-        let own = self.sides[side].world.os_config(pool);
-        own.or_else(|| self.sides[1 - side].world.os_config(pool))
+    /// Whether it is known what is built for the pool, if anything is.
+    pub fn knows_builds(&self) -> bool {
+        let is_known = |side: usize| self.sides[side].is_live || self.os_config(side).is_some();
+        is_known(0) || is_known(1)
+    }
+
+    /// The side that alone has a MachineOSConfig, where the other one does not say whether it has one.
+    pub fn only_build(&self) -> Option<usize> {
+        let has = |side: &usize| self.own_os_config(*side).is_some();
+        [0, 1].into_iter().find(|side| has(side) && !has(&(1 - side)) && !self.says_builds(1 - side))
+    }
+
+    fn own_os_config(&self, side: usize) -> Option<&MachineOSConfig> {
+        self.sides[side].world.os_config(self.pool.as_deref()?)
+    }
+
+    /// Whether a side without a MachineOSConfig builds nothing: MachineConfigs alone do not say that, the pool itself does.
+    fn says_builds(&self, side: usize) -> bool {
+        let OneSide { world, is_live, .. } = &self.sides[side];
+        *is_live || self.pool.as_deref().is_some_and(|pool| world.pool(pool).is_some())
+    }
+
+    /// The MachineOSConfig of a side; that of the other one if the side does not say whether it has one.
+    fn os_config(&self, side: usize) -> Option<&MachineOSConfig> {
+        let other = || self.own_os_config(1 - side).filter(|_| !self.says_builds(side));
+        self.own_os_config(side).or_else(other)
+    }
+
+    /// The base image of a side's builds. Files rarely say what only a cluster knows: that is taken from the other side.
+    fn base(&self, side: usize) -> Option<String> {
+        let (pool, own, other) = (self.pool.as_deref()?, &self.sides[side], &self.sides[1 - side]);
+        let mut named = Named { os_config: self.os_config(side), ..own.world.named(pool) };
+        if !own.is_live {
+            let of_other = other.world.named(pool);
+            let of_cluster = of_other.config_map.filter(|_| other.is_live || !self.says_builds(side));
+            named.config_map = named.config_map.or(of_cluster);
+            if named.adopted.is_empty() {
+                named.adopted = of_other.adopted;
+            }
+        }
+        World::base(pool, &own.configuration, &named, &[&own.world, &other.world])
     }
 
     /// A side, as far as its image goes.

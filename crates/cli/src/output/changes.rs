@@ -2,7 +2,7 @@
 
 use clap::builder::styling::{AnsiColor, Style};
 use onlay_core::change::diff::{Blob, Delta, Detail, Presence};
-use onlay_core::change::foresee::{Comparison, CostedChange};
+use onlay_core::change::foresee::CostedChange;
 
 /// What stands for something that is not there.
 const NOTHING: &str = "–";
@@ -15,21 +15,21 @@ const PLACE: Style = AnsiColor::Cyan.on_default();
 const PLAIN: Style = Style::new();
 
 /// Every change with everything that differs in it.
-pub fn in_full(comparison: &Comparison) -> String {
-    comparison.changes.iter().map(full).collect()
+pub fn in_full(changes: &[CostedChange]) -> String {
+    changes.iter().map(full).collect()
 }
 
 /// One line a change, in columns.
-pub fn in_brief(comparison: &Comparison, indent: &str) -> String {
+pub fn in_brief(changes: &[CostedChange], indent: &str) -> String {
     let subject = |change: &CostedChange| format!("{} {}", mark(change).0, change.description.subject);
-    let width = |length: &dyn Fn(&CostedChange) -> usize| comparison.changes.iter().map(length).max().unwrap_or(0);
+    let width = |length: &dyn Fn(&CostedChange) -> usize| changes.iter().map(length).max().unwrap_or(0);
     let first = width(&|change| subject(change).chars().count());
     let second = width(&|change| change.cost.chars().count());
     let line = |change: &CostedChange| {
         let (style, subject) = (mark(change).1, subject(change));
         format!("{indent}{style}{subject:first$}{style:#}  {:second$}  {}\n", change.cost, change.why)
     };
-    comparison.changes.iter().map(line).collect()
+    changes.iter().map(line).collect()
 }
 
 fn full(change: &CostedChange) -> String {

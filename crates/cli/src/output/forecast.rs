@@ -33,7 +33,7 @@ fn of_move(group: &Move) -> String {
     }
     let who = if names.is_empty() { "no nodes".to_owned() } else { names.join(", ") };
     let from = if group.from.is_empty() { "nothing" } else { &group.from };
-    let brief = changes::in_brief(&group.comparison, "    ");
+    let brief = changes::in_brief(&group.comparison.changes, "    ");
     let what = if brief.is_empty() { "    nothing differs\n".to_owned() } else { brief };
     format!("\n  from {from}: {who}\n{what}    in all: {}\n", group.comparison.cost)
 }

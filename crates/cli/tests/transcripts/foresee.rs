@@ -335,6 +335,72 @@ fn an_image_that_has_to_be_built() {
     seen!("plan_broken_build", &[("now.yaml", &*healthy()), ("broken.yaml", &broken)], line);
 }
 
+/// A MachineConfig of the role `worker` that names a base image.
+fn with_image(digit: &str) -> String {
+    let image = format!("osImageURL: registry.example.com/os/base@sha256:{}", digit.repeat(64));
+    machine_config("60-image", "ignition: {version: 3.4.0}", &image)
+}
+
+/// The ConfigMap of the cluster that names one.
+fn image_of_cluster(digit: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: machine-config-osimageurl}}\n\
+         data: {{baseOSContainerImage: 'registry.example.com/os/base@sha256:{}'}}\n",
+        digit.repeat(64)
+    )
+}
+
+#[test]
+fn a_pool_that_gets_or_loses_its_build() {
+    let (without, with) = (healthy(), healthy() + OS_CONFIG);
+    let alone = with_file("/etc/motd", "hello%0A");
+    let files = [("without.yaml", &*without), ("with.yaml", &with), ("alone.yaml", &alone)];
+    let line =
+        "onlay diff without.yaml with.yaml --pool worker; echo $?; onlay diff with.yaml without.yaml --pool worker";
+    seen!("diff_build", &files, line);
+    // MachineConfigs alone do not say that nothing is built.
+    let line = "onlay diff with.yaml alone.yaml --pool worker; echo $?; onlay diff alone.yaml with.yaml --pool worker";
+    seen!("diff_build_of_one_side", &files, line);
+    let config =
+        "ignition: {version: 3.4.0}\nstorage: {files: [{path: /etc/motd, contents: {source: 'data:,hello%0A'}}]}";
+    let rendered = machine_config("rendered-worker-2", config, "kernelType: default\nfips: false");
+    let told = |cluster: &str| {
+        let spec = "spec:\n  configuration: {name: rendered-worker-2}\n  machineConfigSelector";
+        cluster.replace("spec:\n  machineConfigSelector", spec) + "---\n" + &rendered
+    };
+    let line = "for b in with.yaml without.yaml alone.yaml pool/worker; do onlay diff pool/worker $b; echo $?; done; \
+                grep -c ,nodes asked";
+    let layered = [files[0], files[1], files[2], ("cluster.yaml", &*told(&with))];
+    insta::assert_snapshot!("live_diff_build", live(&layered, line));
+    let plain = [files[0], files[1], files[2], ("cluster.yaml", &*told(&without))];
+    insta::assert_snapshot!("live_diff_no_build", live(&plain, line));
+}
+
+#[test]
+fn a_base_image_that_nothing_named_before() {
+    let now = healthy() + OS_CONFIG;
+    let (named, of_cluster) = (now.clone() + "---\n" + &with_image("1"), now.clone() + &image_of_cluster("2"));
+    let (image, map) = (with_image("1"), image_of_cluster("2"));
+    let files = [
+        ("now.yaml", &*now),
+        ("image.yaml", &image),
+        ("map.yaml", &map),
+        ("named.yaml", &named),
+        ("of_cluster.yaml", &of_cluster),
+    ];
+    seen!(
+        "plan_base",
+        &files,
+        "onlay plan image.yaml --against now.yaml; onlay plan map.yaml --against now.yaml; onlay plan image.yaml --against of_cluster.yaml"
+    );
+    seen!(
+        "diff_base",
+        &files,
+        "for a in now.yaml,named.yaml named.yaml,now.yaml now.yaml,of_cluster.yaml of_cluster.yaml,now.yaml; do \
+         onlay diff ${a%,*} ${a#*,} --pool worker | tail -1; done; onlay diff of_cluster.yaml 'image.yaml' --pool worker | tail -1"
+    );
+}
+
 /// The nodes of a live cluster that runs an update: `a` is there already, `b` is one behind.
 fn midway() -> String {
     let state = |node: &str, runs: &str| {

@@ -89,7 +89,7 @@ pub fn build(
     findings.extend(warnings);
     let machine_config = rendered::machine_config(&result);
     let configuration = Configuration::of(result).map_err(|error| refuse(error.to_string()))?;
-    let asked = base.map(str::to_owned).or_else(|| world.base(name, &configuration, &[&world]));
+    let asked = base.map(str::to_owned).or_else(|| World::base(name, &configuration, &world.named(name), &[&world]));
     let asked = asked.ok_or_else(|| {
         refuse(
             "nothing names the base image; give it with --base IMAGE, or set osImageURL in a MachineConfig".to_owned(),

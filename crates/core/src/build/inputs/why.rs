@@ -24,6 +24,10 @@ pub enum Reason {
     First,
     /// The base image has another digest.
     Base,
+    /// This base image is named, where nothing says what it was before.
+    BaseNamed(String),
+    /// Nothing says any more what the base image is; it was this one.
+    BaseUnnamed(String),
     /// The text of the Containerfile differs.
     Containerfile,
     /// The image is for nodes of other architectures.
@@ -57,6 +61,12 @@ impl fmt::Display for Reason {
         match self {
             Self::First => f.write_str("the pool gets images of its own"),
             Self::Base => f.write_str("the base image differs"),
+            Self::BaseNamed(image) => {
+                write!(f, "the base image becomes {image}, and nothing says what it is now")
+            }
+            Self::BaseUnnamed(image) => {
+                write!(f, "nothing says what the base image becomes, and it is {image} now")
+            }
             Self::Containerfile => f.write_str("the Containerfile differs"),
             Self::Architectures => f.write_str("the nodes have other architectures"),
             Self::Beside(name) => write!(f, "the file {name} beside the Containerfile differs"),

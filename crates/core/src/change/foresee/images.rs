@@ -9,7 +9,7 @@ use super::{Configuration, Member};
 use crate::build::base;
 use crate::build::containerfile::{self, Containerfile};
 use crate::build::extras::{Extras, Given};
-use crate::build::inputs::{Inputs, Text, build_name, containerfile_for};
+use crate::build::inputs::{Inputs, Reason, Text, build_name, containerfile_for};
 use crate::build::packages::Packages;
 use crate::change::disruption::Rebuild;
 use crate::rollout::wait::WaitReason;
@@ -31,25 +31,32 @@ pub struct Side<'a> {
 
 /// Whether a new image has to be built; `old` is none for a pool that is new.
 ///
-/// A base image that is known on one side only counts as the same on both. A Containerfile that cannot be read sees
-/// what one sees that is not there: the build would refuse it.
+/// A base image that is known on one side only counts as another one: nothing says that it is the same. A Containerfile
+/// that cannot be read sees what one sees that is not there: the build would refuse it.
 pub fn rebuild(old: Option<Side<'_>>, new: Side<'_>, architectures: &BTreeSet<String>) -> Rebuild {
-    let base_image = |side: Option<Side<'_>>, other: Option<Side<'_>>| -> String {
-        let known = side.and_then(|side| side.base).or(other.and_then(|other| other.base));
-        known.unwrap_or_default().to_owned()
-    };
-    let (old_base, new_base) = (base_image(old, Some(new)), base_image(Some(new), old));
-    let (old_built, new_built) =
-        (old.map(|old| Built::of(old, &old_base, architectures)), Built::of(new, &new_base, architectures));
+    let bases = [old.and_then(|old| old.base), new.base];
+    let (old_built, new_built) = (old.map(|old| Built::of(old, architectures)), Built::of(new, architectures));
     let (old_texts, new_texts) = (old_built.as_ref().map(Built::texts).unwrap_or_default(), new_built.texts());
     let old = old.zip(old_built.as_ref()).and_then(|(old, built)| inputs(old, built, &old_texts));
     let wanted = inputs(new, &new_built, &new_texts);
     match Rebuild::of(old.as_ref(), wanted.as_ref()) {
-        Rebuild::New(reasons) => match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
-            Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
-            None => Rebuild::New(reasons),
-        },
+        Rebuild::New(reasons) => {
+            let reasons = reasons.into_iter().map(|reason| with_bases(reason, bases)).collect();
+            match wanted.and_then(|wanted| built(new, &build_name(&wanted))) {
+                Some((build, _)) => Rebuild::Built { build: build.to_owned(), reasons },
+                None => Rebuild::New(reasons),
+            }
+        }
         answer => answer,
+    }
+}
+
+/// A reason, with what is known where the base image of one side is not.
+fn with_bases(reason: Reason, bases: [Option<&str>; 2]) -> Reason {
+    match (reason, bases) {
+        (Reason::Base, [None, Some(named)]) => Reason::BaseNamed(named.to_owned()),
+        (Reason::Base, [Some(named), None]) => Reason::BaseUnnamed(named.to_owned()),
+        (reason, _) => reason,
     }
 }
 
@@ -70,7 +77,6 @@ fn built<'a>(side: Side<'a>, name: &str) -> Option<(&'a str, &'a str)> {
 
 /// What is known of a build besides its side.
 struct Built<'a> {
-    base: &'a str,
     /// The Containerfile for each architecture, and the same, read.
     files: BTreeMap<&'a str, (Option<&'a str>, Option<Containerfile>)>,
     packages: Packages,
@@ -78,7 +84,7 @@ struct Built<'a> {
 }
 
 impl<'a> Built<'a> {
-    fn of(side: Side<'a>, base: &'a str, architectures: &'a BTreeSet<String>) -> Self {
+    fn of(side: Side<'a>, architectures: &'a BTreeSet<String>) -> Self {
         let outside = side.given.extras.outside();
         let file = |architecture: &'a String| {
             let text = text(side, architecture);
@@ -90,7 +96,7 @@ impl<'a> Built<'a> {
         let runs_commands = files.values().any(|(text, _)| text.is_some()) || !packages.is_empty();
         let parsed: Vec<&Containerfile> = files.values().filter_map(|(_, parsed)| parsed.as_ref()).collect();
         let extras = side.given.extras.clone().settled(runs_commands, &parsed);
-        Self { base, files, packages, extras }
+        Self { files, packages, extras }
     }
 
     fn texts(&self) -> Vec<Text<'_>> {
@@ -107,7 +113,7 @@ fn inputs<'a>(side: Side<'a>, built: &'a Built<'_>, texts: &'a [Text<'a>]) -> Op
     let os_config = side.os_config?;
     Some(Inputs {
         machine_os_config: os_config.metadata.name.as_deref().unwrap_or_default(),
-        base: built.base,
+        base: side.base.unwrap_or_default(),
         push_spec: &os_config.spec.rendered_image_push_spec,
         texts,
         spec: &side.configuration.spec,

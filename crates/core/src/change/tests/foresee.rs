@@ -196,6 +196,37 @@ fn an_image_is_built_where_the_build_sees_the_change(
 }
 
 #[rstest]
+#[case::named_on_both_sides(Some(OLD), Some(NEW), "yes: the base image differs")]
+#[case::the_same(Some(OLD), Some(OLD), "no: the build can see nothing of what changes")]
+#[case::named_by_nothing(None, None, "no: the build can see nothing of what changes")]
+#[case::named_from_now_on(
+    None,
+    Some(NEW),
+    "yes: the base image becomes registry.example.com/os/base@sha256:bb, and nothing says what it is now"
+)]
+#[case::not_named_any_more(
+    Some(OLD),
+    None,
+    "yes: nothing says what the base image becomes, and it is registry.example.com/os/base@sha256:aa now"
+)]
+fn a_base_image_that_is_known_on_one_side_only_is_another_one(
+    #[case] before: Option<&str>,
+    #[case] after: Option<&str>,
+    #[case] expected: &str,
+) {
+    let (built, worker) = (os_config("FROM configs AS final"), a_pool(json!({})));
+    let (old, new) = (with_file("x", "/etc/a"), with_file("y", "/etc/a"));
+    let with = |configuration, base| {
+        let PoolSide { pool, side } = layered(&worker, configuration, &built);
+        PoolSide { pool, side: Side { base, ..side } }
+    };
+    let forecast = pool(Some(with(&old, before)), with(&new, after), &[], None, &Past::default()).unwrap();
+    assert_eq!(forecast.rebuild_why, expected);
+    // The build is part of the time.
+    assert_eq!(forecast.plan.unwrap().before.as_mins(), if expected.starts_with("yes") { 10 } else { 0 });
+}
+
+#[rstest]
 #[case::succeeded("Succeeded", true, "no: MachineOSBuild")]
 #[case::failed("Failed", true, "yes: the Containerfile differs")]
 #[case::of_something_else("Succeeded", false, "yes: the Containerfile differs")]
