@@ -232,13 +232,17 @@ _onlay() {
             return 0
             ;;
         onlay__subcmd__show)
-            opts="-R -o -h -V --path --pool --recursive --output --help --version"
+            opts="-R -o -h -V --path --argument --pool --recursive --output --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --argument)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

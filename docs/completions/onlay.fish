@@ -31,7 +31,7 @@ complete -c onlay -n "__fish_onlay_needs_command" -f -a "butane" -d 'Translate a
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "diff" -d 'Show what differs between two configurations, and what that costs a node'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "plan" -d 'Foresee what files do to the pools of a cluster, and when which node goes'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
-complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path, and which MachineConfig says so'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path or as a kernel argument, and which MachineConfig says so'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
 complete -c onlay -n "__fish_onlay_using_subcommand build" -l pool -d 'Pool to build for; may be left out if the files have one MachineOSConfig' -r
 complete -c onlay -n "__fish_onlay_using_subcommand build" -l base -d 'Image to build on, instead of the one that the files name' -r
@@ -73,12 +73,13 @@ complete -c onlay -n "__fish_onlay_using_subcommand plan" -s h -l help -d 'Print
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -l pool -d 'Pool to render for: one of the files, or one that selects the roles worker and NAME' -r
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s o -l output -d 'How to write the result' -r -f -a "yaml\t'A MachineConfig, as the cluster has it'
-json\t'The same MachineConfig as JSON'
+json\t'The same MachineConfig as JSON; findings if there is none, whose schema is docs/schemas/render.json'
 tree\t'What a node gets, and which MachineConfig says so'"
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand render" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand show" -l path -d 'Path on the node, of a file, directory, link, unit or drop-in' -r
+complete -c onlay -n "__fish_onlay_using_subcommand show" -l argument -d 'Kernel argument instead of a path, such as audit=0, or all of one name, such as audit' -r
 complete -c onlay -n "__fish_onlay_using_subcommand show" -l pool -d 'Pool to render for; without it, the files have one rendered MachineConfig' -r
 complete -c onlay -n "__fish_onlay_using_subcommand show" -s o -l output -d 'How to write the result' -r -f -a "text\t'The contents as they are, and what else is known on standard error'
 json\t'For programs; docs/schemas/show.json is the schema'"

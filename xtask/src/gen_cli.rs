@@ -78,7 +78,8 @@ cluster; `diff` and `plan` can ask one, through kubectl, and write nothing. Unde
 bash, zsh and fish in docs/completions.
 
 Results go to standard output, errors and warnings to standard error, with colours if they end at a terminal; `NO_COLOR=1`
-switches them off. YAML is read as `kubectl` reads it: `mode: 0644` is octal, `yes` and `on` are true. A key that is there
+switches them off. With `-o json` errors and warnings are `findings` of the result; `onlay render`, whose result is a MachineConfig, writes
+findings where there is none. YAML is read as `kubectl` reads it: `mode: 0644` is octal, `yes` and `on` are true. A key that is there
 twice is an error. The examples run in examples/offline.
 
 ";

@@ -36,7 +36,7 @@ pub enum Verb {
     Plan(plan::Arguments),
     /// Merge MachineConfigs into the configuration of a pool
     Render(render::Arguments),
-    /// Show what a node gets at a path, and which MachineConfig says so
+    /// Show what a node gets at a path or as a kernel argument, and which MachineConfig says so
     Show(show::Arguments),
     /// Check MachineConfigs and pools
     Validate(validate::Arguments),

@@ -163,6 +163,16 @@ itself says who wrote what; if it does not, everything that it was merged from m
                 code: 0,
             },
             Example {
+                purpose: "A unit of the image, and who enables it",
+                line: "onlay show machineconfigs --pool automount --path /etc/systemd/system/autofs.service",
+                code: 0,
+            },
+            Example {
+                purpose: "A kernel argument, and who puts it there",
+                line: "onlay show machineconfigs --pool automount --argument audit",
+                code: 0,
+            },
+            Example {
                 purpose: "For programs",
                 line: "onlay show machineconfigs --pool automount --path /etc/auto.master.d/home.autofs -o json",
                 code: 0,

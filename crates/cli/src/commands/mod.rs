@@ -30,11 +30,13 @@ pub fn run(verb: &Verb, streams: &mut Streams<'_>) -> io::Result<Exit> {
     }
 }
 
-/// The schemas of what `-o json` writes, by verb. A rendered configuration is a MachineConfig and has that schema.
-pub fn schemas() -> [(&'static str, Schema); 4] {
+/// The schemas of what `-o json` writes, by verb. A rendered configuration is a MachineConfig and has that schema; that of
+/// `render` is for where there is none.
+pub fn schemas() -> [(&'static str, Schema); 5] {
     [
         ("diff", schema_for!(diff::Differs)),
         ("plan", schema_for!(plan::Planned)),
+        ("render", schema_for!(render::NotRendered)),
         ("show", schema_for!(show::Shown)),
         ("validate", schema_for!(validate::Validated)),
     ]

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use onlay_core::render::desired;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::arguments::pool_name;
-use crate::finding::{Finding, any_error};
+use crate::finding::{Finding, Report, any_error};
 use crate::input::{self, Object};
 use crate::output::{json, rendered, tree, yaml};
 use crate::{Exit, Streams, selection};
@@ -34,10 +36,17 @@ pub struct Arguments {
 enum Format {
     /// A MachineConfig, as the cluster has it
     Yaml,
-    /// The same MachineConfig as JSON
+    /// The same MachineConfig as JSON; findings if there is none, whose schema is docs/schemas/render.json
     Json,
     /// What a node gets, and which MachineConfig says so
     Tree,
+}
+
+/// What `onlay render -o json` writes in the place of a MachineConfig where there is none.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NotRendered {
+    /// Errors and warnings.
+    findings: Vec<Report>,
 }
 
 /// Runs `onlay render`.
@@ -56,9 +65,14 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
         }
     };
     streams.show(&findings)?;
-    let Some(text) = text else { return Ok(Exit::Error) };
-    streams.out.write_all(text.as_bytes())?;
-    Ok(Exit::Well)
+    if let Some(text) = text {
+        streams.out.write_all(text.as_bytes())?;
+        return Ok(Exit::Well);
+    }
+    if arguments.output == Format::Json {
+        json::write(&NotRendered { findings: findings.iter().map(Report::from).collect() }, streams.out)?;
+    }
+    Ok(Exit::Error)
 }
 
 /// The configuration as text; warnings are added to the findings.

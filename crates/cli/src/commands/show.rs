@@ -1,36 +1,44 @@
-//! `onlay show`: what a node gets at a path, and which MachineConfig says so.
+//! `onlay show`: what a node gets at a path or as a kernel argument, and which MachineConfig says so.
+
+mod found;
+mod near;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 use onlay_api::names::SOURCES_ANNOTATION;
 use onlay_api::{MachineConfig, MachineConfigSpec};
-use onlay_core::render::desired::{self, Desired, Owner};
-use onlay_core::render::origin::{Origin, Origins};
+use onlay_core::render::desired::{self, Desired};
+use onlay_core::render::origin::Origins;
 use onlay_core::render::{self, is_rendered};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::found::Found;
 use crate::arguments::pool_name;
-use crate::finding::{Finding, any_error};
+use crate::finding::{Finding, Report, any_error};
 use crate::input::{self, Object};
 use crate::output::json;
 use crate::{Exit, Streams, selection};
 
-/// Where units of a configuration are written.
-const UNITS: &str = "/etc/systemd/system/";
+/// Kernel arguments that an error names at most.
+const NAMED: usize = 10;
 
 /// Arguments of `onlay show`.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("asked").args(["path", "argument"]).required(true))]
 pub struct Arguments {
     /// Files with MachineConfigs, or with a rendered one and what it was merged from; directories; - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Path on the node, of a file, directory, link, unit or drop-in
     #[arg(long)]
-    path: String,
+    path: Option<String>,
+    /// Kernel argument instead of a path, such as audit=0, or all of one name, such as audit
+    #[arg(long)]
+    argument: Option<String>,
     /// Pool to render for; without it, the files have one rendered MachineConfig
     #[arg(long, value_name = "NAME", value_parser = pool_name)]
     pool: Option<String>,
@@ -55,12 +63,16 @@ enum Format {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
-    /// The path on the node.
-    path: String,
-    /// `file`, `directory`, `link`, `unit` or `drop-in`.
-    kind: &'static str,
-    /// Name of the rendered configuration.
-    rendered: String,
+    /// The path on the node; null if a kernel argument is asked for.
+    path: Option<String>,
+    /// The kernel argument that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument: Option<String>,
+    /// `file`, `directory`, `link`, `unit`, `drop-in` or `argument`; null if there is no such thing, and the findings say
+    /// why.
+    kind: Option<&'static str>,
+    /// Name of the rendered configuration; null if there is none, or nothing is found in it.
+    rendered: Option<String>,
     /// Permission bits in octal, such as `0644`; of files and directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
@@ -70,15 +82,25 @@ pub struct Shown {
     /// The target of a link.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
-    /// The contents, unpacked, if they are a text.
+    /// Whether a unit is enabled, if the configuration says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    /// Whether a unit is masked, if the configuration says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masked: Option<bool>,
+    /// The contents, unpacked, if they are a text; absent of a unit that the image brings. Of a kernel argument, all that
+    /// are found, one a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<String>,
     /// Size of the contents in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
-    /// By field: names of the MachineConfigs that say it, in merge order; the last one counts, of `append` all. Null if
-    /// neither the rendered MachineConfig says so, nor the MachineConfigs that it was merged from are in the files.
+    /// By field, or by argument: names of the MachineConfigs that say it, in merge order; the last one counts, of `append`
+    /// all. Drop-ins of a unit are fields by their names. Null if neither the rendered MachineConfig says so, nor the
+    /// MachineConfigs that it was merged from are in the files.
     origin: Option<BTreeMap<String, Vec<String>>>,
+    /// Errors and warnings.
+    findings: Vec<Report>,
     #[serde(skip)]
     bytes: Vec<u8>,
 }
@@ -95,62 +117,62 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     let input = input::read(&arguments.files, arguments.recursive, streams.input);
     let mut findings = input.findings;
     let shown = if any_error(&findings) { None } else { Some(shown(arguments, &input.objects)) };
-    let shown = match shown.transpose() {
-        Ok(shown) => shown,
-        Err(finding) => {
-            findings.push(finding);
-            None
-        }
-    };
-    streams.show(&findings)?;
-    let Some(shown) = shown else { return Ok(Exit::Error) };
+    let shown = shown.transpose().unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
+    let exit = if shown.is_some() { Exit::Well } else { Exit::Error };
     match arguments.output {
-        Format::Json => json::write(&shown, streams.out)?,
+        Format::Json => {
+            let findings = findings.iter().map(Report::from).collect();
+            json::write(&Shown { findings, ..shown.unwrap_or_else(|| Shown::asked(arguments)) }, streams.out)?;
+        }
         Format::Text => {
-            streams.out.write_all(&shown.bytes)?;
-            streams.err.write_all(shown.words().as_bytes())?;
+            streams.show(&findings)?;
+            if let Some(shown) = shown {
+                streams.out.write_all(&shown.bytes)?;
+                streams.err.write_all(shown.words().as_bytes())?;
+            }
         }
     }
-    Ok(Exit::Well)
+    Ok(exit)
 }
 
 fn shown(arguments: &Arguments, objects: &[Object]) -> Result<Shown, Finding> {
-    let configuration = match &arguments.pool {
+    let Configuration { name, spec, origins } = match &arguments.pool {
         Some(pool) => of_pool(pool, objects)?,
         None => of_rendered(objects)?,
     };
-    let title = format!("MachineConfig {}", configuration.name);
-    let desired = desired::of(&configuration.spec).map_err(|error| selection::of_rendered(&title, &error))?;
-    let path = arguments.path.as_str();
-    let Some((mut shown, unit)) = find(path, &desired) else {
-        let help = "`onlay render -o tree` lists the paths that it has; what the image brings is not in it";
-        return Err(Finding::error(title, format!("has nothing at {path}")).help(help));
+    let title = format!("MachineConfig {name}");
+    let desired = desired::of(&spec).map_err(|error| selection::of_rendered(&title, &error))?;
+    let asked = Shown::asked(arguments);
+    let found = match (&asked.path, &asked.argument) {
+        (Some(path), _) => found::at(path, &desired, origins.as_ref()).ok_or_else(|| no_path(title, path, &desired)),
+        (None, argument) => {
+            let argument = argument.as_deref().unwrap_or_default();
+            let found = found::argument(argument, &desired, origins.as_ref());
+            found.ok_or_else(|| no_argument(title, argument, &desired))
+        }
     };
-    shown.origin = configuration.origins.as_ref().and_then(|origins| {
-        let (origin, unit) = match &unit {
-            Some((unit, drop_in)) => (origins.units.get(unit), Some(drop_in.as_deref())),
-            None => (origins.places.get(path), None),
-        };
-        origin.map(|origin| match unit {
-            Some(drop_in) => fields_of_unit(origin, drop_in),
-            None => origin.fields.clone(),
-        })
-    });
-    path.clone_into(&mut shown.path);
-    shown.rendered = configuration.name;
-    shown.size = matches!(shown.kind, "file" | "unit" | "drop-in").then_some(shown.bytes.len());
-    shown.contents = shown.size.and_then(|_| String::from_utf8(shown.bytes.clone()).ok());
-    Ok(shown)
+    Ok(Shown { rendered: Some(name), ..asked.with(found?) })
 }
 
-/// The fields of a unit that are about its file, or the one drop-in.
-fn fields_of_unit(origin: &Origin, drop_in: Option<&str>) -> BTreeMap<String, Vec<String>> {
-    let about = |field: &str| match drop_in {
-        Some(drop_in) => field == drop_in,
-        None => matches!(field, "contents" | "enabled" | "mask"),
-    };
-    let fields = origin.fields.iter().filter(|(field, _)| about(field));
-    fields.map(|(field, names)| (field.clone(), names.clone())).collect()
+fn no_path(title: String, path: &str, desired: &Desired) -> Finding {
+    let near = near::near(path, found::paths(desired));
+    let meant = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(", ")) };
+    let help = "`onlay render -o tree` lists the paths and units that it has; what the image brings is not in it";
+    Finding::error(title, format!("has nothing at {path}")).help(meant + help)
+}
+
+fn no_argument(title: String, argument: &str, desired: &Desired) -> Finding {
+    let all = &desired.kernel_arguments;
+    let mut named: Vec<String> = all.iter().take(NAMED).cloned().collect();
+    if all.len() > NAMED {
+        named.push(format!("and {} more", all.len() - NAMED));
+    }
+    let has = if named.is_empty() { "it has none".to_owned() } else { format!("it has {}", named.join(", ")) };
+    let help = format!("{has}; what the image brings is not in it");
+    Finding::error(title, format!("has no kernel argument {argument}")).help(help)
 }
 
 fn of_pool(pool: &str, objects: &[Object]) -> Result<Configuration, Finding> {
@@ -187,62 +209,35 @@ fn origins(rendered: &MachineConfig, all: &[&MachineConfig]) -> Option<Origins> 
     again.filter(|again| again.spec == rendered.spec).map(|again| again.origins()).or(told)
 }
 
-/// A unit, and the drop-in if it is one.
-type UnitPath = (String, Option<String>);
-
-fn find(path: &str, desired: &Desired) -> Option<(Shown, Option<UnitPath>)> {
-    if let Some(file) = desired.files.iter().find(|file| file.path == path) {
-        let owner = owner(&file.user, &file.group);
-        return Some((
-            Shown { kind: "file", mode: octal(file.mode), owner, bytes: file.contents.clone(), ..Shown::default() },
-            None,
-        ));
-    }
-    if let Some(each) = desired.directories.iter().find(|each| each.path == path) {
-        let owner = owner(&each.user, &each.group);
-        return Some((Shown { kind: "directory", mode: octal(each.mode), owner, ..Shown::default() }, None));
-    }
-    if let Some(link) = desired.links.iter().find(|link| link.path == path) {
-        let owner = owner(&link.user, &link.group);
-        return Some((Shown { kind: "link", target: Some(link.target.clone()), owner, ..Shown::default() }, None));
-    }
-    let name = path.strip_prefix(UNITS)?;
-    if let Some((unit, drop_in)) = name.split_once(".d/") {
-        let dropins = &desired.units.iter().find(|each| each.name == unit)?.dropins;
-        let contents = &dropins.iter().find(|each| each.name == drop_in)?.contents;
-        let shown = Shown { kind: "drop-in", bytes: contents.clone().into_bytes(), ..Shown::default() };
-        return Some((shown, Some((unit.to_owned(), Some(drop_in.to_owned())))));
-    }
-    let contents = desired.units.iter().find(|each| each.name == name)?.contents.clone()?;
-    Some((Shown { kind: "unit", bytes: contents.into_bytes(), ..Shown::default() }, Some((name.to_owned(), None))))
-}
-
-fn octal(mode: u32) -> Option<String> {
-    Some(format!("{mode:04o}"))
-}
-
-fn owner(user: &Owner, group: &Owner) -> Option<String> {
-    let name = |owner: &Owner| match owner {
-        Owner::Id(0) => "root".to_owned(),
-        Owner::Id(id) => id.to_string(),
-        Owner::Name(name) => name.clone(),
-    };
-    Some(format!("{}:{}", name(user), name(group)))
-}
-
 impl Shown {
+    /// What is asked for, and nothing of the answer.
+    fn asked(arguments: &Arguments) -> Self {
+        let path = arguments.path.as_deref().map(near::clean);
+        Self { path, argument: arguments.argument.clone(), ..Self::default() }
+    }
+
+    fn with(self, found: Found) -> Self {
+        let Found { kind, mode, owner, target, enabled, masked, contents, origin } = found;
+        let size = contents.as_ref().map(Vec::len).filter(|_| kind != "argument");
+        let text = contents.clone().and_then(|bytes| String::from_utf8(bytes).ok());
+        let bytes = contents.unwrap_or_default();
+        Self { kind: Some(kind), mode, owner, target, enabled, masked, contents: text, size, origin, bytes, ..self }
+    }
+
     /// What is known beside the contents, for people.
     fn words(&self) -> String {
-        let size = self.size.map(|size| format!("{size} bytes"));
-        let target = self.target.as_ref().map(|target| format!("to {target}"));
-        let facts = [self.mode.clone(), self.owner.clone(), size, target].into_iter().flatten();
-        let facts: Vec<String> = std::iter::once(self.kind.to_owned()).chain(facts).collect();
-        let mut words = format!("{} of {}: {}\n", self.path, self.rendered, facts.join(", "));
+        let what = self.path.as_ref().or(self.argument.as_ref()).map_or("", String::as_str);
+        let mut words =
+            format!("{what} of {}: {}\n", self.rendered.as_deref().unwrap_or_default(), self.facts().join(", "));
         let Some(origin) = &self.origin else {
             return words
                 + "origin not known: it has no index of this, and what it was merged from is not in the files, or changed since\n";
         };
         for (field, names) in origin {
+            if self.kind == Some("argument") {
+                words.push_str(&format!("{field}: {}\n", names.join(", ")));
+                continue;
+            }
             let Some((last, before)) = names.split_last() else { continue };
             let over = match (before.is_empty(), field.as_str()) {
                 (true, _) => String::new(),
@@ -252,5 +247,17 @@ impl Shown {
             words.push_str(&format!("{field}: {last}{over}\n"));
         }
         words
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let kind = self.kind.map(|kind| if kind == "argument" { "kernel argument" } else { kind }.to_owned());
+        let enabled = self.enabled.map(|enabled| if enabled { "enabled" } else { "disabled" }.to_owned());
+        let masked = self.masked.map(|masked| if masked { "masked" } else { "unmasked" }.to_owned());
+        let size = self.size.map(|size| format!("{size} bytes"));
+        let target = self.target.as_ref().map(|target| format!("to {target}"));
+        let is_of_image = self.kind == Some("unit") && self.size.is_none() && self.masked != Some(true);
+        let of_image = is_of_image.then(|| "its file is not in the configuration".to_owned());
+        let all = [kind, self.mode.clone(), self.owner.clone(), enabled, masked, size, target, of_image];
+        all.into_iter().flatten().collect()
     }
 }

@@ -180,6 +180,9 @@ fn more_than_an_object_can_hold() {
     let files = [("a.yaml", large("a", 900_000)), ("b.yaml", large("b", 800_000)), ("c.yaml", motd("c"))];
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
     seen!("too_large_together", &files, "onlay validate .");
+    // None of them is at fault by itself.
+    let many: String = (0..170).map(|at| format!("---\n{}", large(&format!("a{at:03}"), 10_000))).collect();
+    seen!("too_large_of_many", &[("a.yaml", &many)], "onlay render a.yaml --pool worker");
 }
 
 #[test]
@@ -189,14 +192,25 @@ fn the_objects_of_a_list_are_read_with_their_places() {
     let text = format!("apiVersion: v1\nkind: List\nitems:\n{item}");
     let seen = transcript(directory(&[]).path(), "onlay validate -", text.as_bytes());
     assert!(seen.contains("<stdin>:12:") && seen.contains("Ignition 2.2.0"), "{seen}");
-    // None of them is at fault by itself.
-    let many: String = (0..170).map(|at| format!("---\n{}", large(&format!("a{at:03}"), 10_000))).collect();
-    seen!("too_large_of_many", &[("a.yaml", &many)], "onlay render a.yaml --pool worker");
 }
 
 #[test]
 fn a_path_that_the_configuration_does_not_have() {
     seen!("no_such_path", &[("a.yaml", &motd("a"))], "onlay show a.yaml --pool worker --path /etc/nothing");
+}
+
+#[test]
+fn a_unit_without_contents_and_a_kernel_argument_have_an_origin() {
+    let units = "ignition: {version: 3.4.0}\nsystemd:\n  units:\n  - {name: on.service, enabled: true}\n  - {name: off.service, mask: \
+                 true}\n  - {name: more.service, dropins: [{name: a.conf, contents: '[Unit]'}]}";
+    let first = machine_config("a", units) + "  kernelArguments: [audit=0 quiet, console=tty0]\n";
+    let second =
+        machine_config("b", "ignition: {version: 3.4.0}\nsystemd: {units: [{name: on.service, enabled: false}]}");
+    let second = second + "  kernelArguments: [console=ttyS0, quiet]\n";
+    let line = "show='onlay show . --pool worker'; for unit in on off more; do $show --path //etc/systemd/system/$unit.service/; done; \
+                $show --argument console; $show --argument quiet; $show --argument audit=0 -o json; \
+                $show --path /usr/lib/systemd/system/on.service; $show --argument audit=1; $show";
+    seen!("units_and_arguments", &[("a.yaml", &first), ("b.yaml", &second)], line);
 }
 
 #[test]
