@@ -14,6 +14,8 @@ use crate::build::containerfile;
 use crate::conversion;
 use crate::pools::{self, PoolError};
 use crate::render::{self, RenderError, is_rendered};
+use crate::rollout::candidates::{UNREADABLE, max_unavailable};
+use crate::rollout::wait::WaitReason;
 
 /// A field, and what there is to say about it. The field is empty if it is about the whole object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,16 +115,27 @@ fn of_error(error: &RenderError) -> Finding {
 }
 
 /// Looks at a MachineConfigPool that somebody writes, instead of `old` if there is one.
-pub fn pool(pool: &MachineConfigPool, old: Option<&MachineConfigPool>) -> Verdict {
-    if old.is_some_and(|old| old.spec == pool.spec) || is_going(&pool.metadata, old) {
+pub fn pool(new: &MachineConfigPool, old: Option<&MachineConfigPool>) -> Verdict {
+    if is_going(&new.metadata, old) {
         return Verdict::default();
     }
-    let errors = match pools::check_selectors(pool) {
-        Ok(()) => Vec::new(),
-        Err(PoolError::Selector { field, reason, .. }) => vec![Finding::new(field, reason.to_string())],
-        Err(error) => vec![Finding::new("", error.to_string())],
-    };
+    let before = old.map(pool_errors).unwrap_or_default();
+    let errors = pool_errors(new).into_iter().filter(|error| !before.contains(error)).collect();
     Verdict { errors, ..Verdict::default() }
+}
+
+fn pool_errors(pool: &MachineConfigPool) -> Vec<Finding> {
+    let selectors = pools::check_selectors(pool).err().map(|error| match error {
+        PoolError::Selector { field, reason, .. } => Finding::new(field, reason.to_string()),
+        PoolError::Conflict { .. } => Finding::new("", error.to_string()),
+    });
+    // Whether it can be read does not depend on how many nodes there are.
+    let limit = max_unavailable(pool.spec.max_unavailable.as_ref(), 1).err();
+    let limit = limit.map(|reason| match reason {
+        WaitReason::MaxUnavailable(given) => Finding::new("spec.maxUnavailable", format!("{given:?} {UNREADABLE}")),
+        other => Finding::new("spec.maxUnavailable", other.to_string()),
+    });
+    selectors.into_iter().chain(limit).collect()
 }
 
 /// Looks at a MachineOSConfig that somebody writes, instead of `old` if there is one.
@@ -255,10 +268,42 @@ mod tests {
         assert_eq!(lines(&pool(&broken, None).errors), [text]);
         let mut changed = broken.clone();
         changed.spec.paused = true;
-        assert_eq!(lines(&pool(&changed, Some(&broken)).errors), [text]);
+        assert_eq!(pool(&changed, Some(&broken)), Verdict::default());
         assert_eq!(pool(&broken, Some(&broken)), Verdict::default());
         changed.metadata.deletion_timestamp = Some(going());
         assert_eq!(pool(&changed, Some(&broken)), Verdict::default());
+    }
+
+    fn pool_with(max_unavailable: Value) -> MachineConfigPool {
+        let value = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
+            "metadata": {"name": "a"}, "spec": {"maxUnavailable": max_unavailable},
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[rstest]
+    #[case::a_word(json!("abc"), Some("\"abc\""))]
+    #[case::a_negative_number(json!(-3), Some("\"-3\""))]
+    #[case::a_negative_percentage(json!("-10%"), Some("\"-10%\""))]
+    #[case::nothing(Value::Null, None)]
+    #[case::none(json!(0), None)]
+    #[case::no_percentage(json!("0%"), None)]
+    #[case::more_than_all(json!("150%"), None)]
+    fn how_many_nodes_may_be_out(#[case] written: Value, #[case] refused: Option<&str>) {
+        let text = refused.map(|given| {
+            format!("spec.maxUnavailable: {given} is neither a number from 0 on nor a percentage; write 1 or \"10%\", for example")
+        });
+        assert_eq!(lines(&pool(&pool_with(written), None).errors), Vec::from_iter(text));
+    }
+
+    #[test]
+    fn a_pool_from_before_a_rule_can_still_be_changed_elsewhere() {
+        let old = pool_with(json!("abc"));
+        let mut paused = old.clone();
+        paused.spec.paused = true;
+        assert_eq!(pool(&paused, Some(&old)), Verdict::default());
+        assert_eq!(pool(&pool_with(json!("abd")), Some(&old)).errors.len(), 1);
     }
 
     fn os_config_with(content: &str) -> MachineOSConfig {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use onlay_api::MachineConfigPool;
 use onlay_core::admission::{self, Verdict};
-use onlay_core::pools;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -160,10 +159,7 @@ fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
             Ok((_, warnings)) => warnings,
             Err(finding) => vec![finding],
         },
-        Known::Pool(pool) => {
-            let checked = pools::check_selectors(pool).map_err(|error| selection::of_pool_error(&error, objects));
-            checked.err().into_iter().collect()
-        }
+        Known::Pool(pool) => of_verdict(object, admission::pool(pool, None)),
         Known::OsConfig(config) => of_verdict(object, admission::os_config(config, None)),
         Known::Other | Known::Foreign => Vec::new(),
     }

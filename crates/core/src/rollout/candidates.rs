@@ -7,19 +7,21 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::wait::WaitReason;
 
+/// What there is to say of a `maxUnavailable` that cannot be read.
+pub const UNREADABLE: &str = "is neither a number from 0 on nor a percentage; write 1 or \"10%\", for example";
+
 /// How many nodes of a pool of `size` may be out of service at once.
 ///
-/// One if nothing is written; a percentage is rounded down; never less than one, since a pool that may not lose a node
-/// is a paused one. The error is what was written and cannot be read.
+/// One if nothing is written; a percentage is rounded down; never more than there are, and never less than one, since a
+/// pool that may not lose a node is a paused one: 0 and "0%" are 1, as in the compatible API. The error is what was
+/// written and cannot be read.
 pub fn max_unavailable(written: Option<&IntOrString>, size: usize) -> Result<usize, WaitReason> {
-    let number = match written {
-        None => 1,
-        Some(IntOrString::Int(number)) => usize::try_from(*number).unwrap_or_default(),
-        Some(IntOrString::String(text)) => {
-            parsed(text, size).ok_or_else(|| WaitReason::MaxUnavailable(text.clone()))?
-        }
+    let (number, given) = match written {
+        None => (Some(1), String::new()),
+        Some(IntOrString::Int(number)) => (usize::try_from(*number).ok(), number.to_string()),
+        Some(IntOrString::String(text)) => (parsed(text, size), text.clone()),
     };
-    Ok(number.max(1))
+    Ok(number.ok_or(WaitReason::MaxUnavailable(given))?.min(size).max(1))
 }
 
 fn parsed(text: &str, size: usize) -> Option<usize> {

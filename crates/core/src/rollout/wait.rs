@@ -7,6 +7,8 @@ use std::fmt;
 use jiff::Timestamp;
 use onlay_api::machine_config_node::UpdatePhase;
 
+use super::candidates::UNREADABLE;
+
 /// What a node waits for, or why it cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitReason {
@@ -178,10 +180,7 @@ impl fmt::Display for WaitReason {
             ),
             Self::Refused { config, why } => write!(f, "keeps what it runs, and does not get {config}: {why}"),
             Self::Paused => f.write_str("the pool is paused"),
-            Self::MaxUnavailable(given) => write!(
-                f,
-                "spec.maxUnavailable {given:?} is neither a number nor a percentage; write 1 or \"10%\", for example"
-            ),
+            Self::MaxUnavailable(given) => write!(f, "spec.maxUnavailable {given:?} {UNREADABLE}"),
             Self::Agent => f.write_str("waiting for the agent to begin"),
             Self::Staging(step) if step.is_empty() => f.write_str("staging"),
             Self::Staging(step) => write!(f, "staging: {step}"),

@@ -121,6 +121,27 @@ async fn a_machine_config_is_refused_in_the_words_of_render() {
     assert!(message.contains("spec.kernelType: "), "{message}");
 }
 
+#[rstest]
+#[case::a_word("a-word", json!("abc"), Some("\"abc\" is neither a number from 0 on nor a percentage"))]
+#[case::a_negative_number("negative", json!(-3), Some("\"-3\" is neither a number"))]
+#[case::a_percentage("percentage", json!("10%"), None)]
+#[tokio::test]
+async fn how_many_nodes_of_a_pool_may_be_out(#[case] name: &str, #[case] written: Value, #[case] says: Option<&str>) {
+    let client = cluster().await;
+    let pool = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
+        "metadata": {"name": name}, "spec": {"maxUnavailable": written},
+    });
+    let outcome = v1(&client, "MachineConfigPool").create(&PostParams::default(), &object(&pool)).await;
+    match says {
+        None => drop(outcome.unwrap()),
+        Some(says) => {
+            let message = refused(outcome);
+            assert!(message.contains(&format!("MachineConfigPool {name}: spec.maxUnavailable: {says}")), "{message}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_rendered_configuration_cannot_be_made_by_hand() {
     let client = cluster().await;
