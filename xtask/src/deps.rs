@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("onlay-host", &[]),
     ("onlay-ostree", &[]),
     ("onlay-guard", &["onlay-host"]),
-    ("onlay-registry", &[]),
+    ("onlay-registry", &["onlay-api"]),
     ("onlay-controller", &["onlay-api", "onlay-core", "onlay-registry"]),
     ("onlay-agent", &["onlay-api", "onlay-core", "onlay-host"]),
     ("onlay-builder", &["onlay-api", "onlay-core", "onlay-host", "onlay-registry"]),

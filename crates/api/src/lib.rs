@@ -4,6 +4,7 @@
 
 pub mod conditions;
 mod crds;
+pub mod image_name;
 pub mod layering_policy;
 pub mod machine_config;
 pub mod machine_config_node;

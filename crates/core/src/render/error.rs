@@ -268,8 +268,13 @@ pub enum Fault {
     #[error("is {0:?}, and the extension kernel-devel is made for the default kernel alone; leave one of them out")]
     KernelDevel(String),
     /// An image that cannot be pulled by this text.
-    #[error("{0:?} is no image reference; write REPOSITORY@sha256:DIGEST or REPOSITORY:TAG without spaces")]
-    Image(String),
+    #[error("{image:?} is no name of an image: {reason}; write REPOSITORY@sha256:DIGEST or REPOSITORY:TAG")]
+    Image {
+        /// The text.
+        image: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Fault {

@@ -1,5 +1,6 @@
 //! What is accepted but probably not meant: fields without effect, and values that look like mistakes.
 
+use onlay_api::image_name;
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::ignition::types::{Config, File, Unit};
@@ -17,7 +18,13 @@ pub fn unknown_fields(paths: Vec<String>) -> impl Iterator<Item = Notice> {
 pub fn of_spec(spec: &MachineConfigSpec) -> impl Iterator<Item = Notice> {
     let fips = spec.fips == Some(true);
     let text = "is recorded only: FIPS mode is chosen when a node is installed";
-    fips.then(|| ("spec.fips".to_owned(), text.to_owned())).into_iter()
+    let fips = fips.then(|| ("spec.fips".to_owned(), text.to_owned()));
+    let image = spec.base_os_extensions_container_image.as_deref().and_then(|image| image_name::parse(image).ok());
+    let tagged = image.is_some_and(|image| image.digest.is_none()).then(|| {
+        let text = "is named by no digest, and builds with extensions or another kernel refuse that; write REPOSITORY@sha256:DIGEST";
+        ("spec.baseOSExtensionsContainerImage".to_owned(), text.to_owned())
+    });
+    fips.into_iter().chain(tagged)
 }
 
 /// Fields of the Ignition configuration.

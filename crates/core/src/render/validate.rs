@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use onlay_api::image_name;
 use onlay_api::machine_config::MachineConfigSpec;
 
 use super::error::{Fault, Problem, excerpt};
@@ -84,11 +85,8 @@ pub fn kernel(spec: &MachineConfigSpec) -> Result<(), Problem> {
 }
 
 fn image(reference: Option<&str>, field: &str) -> Result<(), Problem> {
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@[]".contains(&byte));
-    match reference {
-        Some(text) if !plain(text) || text.starts_with('-') => Err(Fault::Image(excerpt(text)).at(field)),
-        _ => Ok(()),
-    }
+    let Some(text) = reference.filter(|text| !text.is_empty()) else { return Ok(()) };
+    image_name::parse(text).map(drop).map_err(|reason| Fault::Image { image: excerpt(text), reason }.at(field))
 }
 
 /// Checks that each unit, each of its drop-ins and each user is named once. Paths are checked by [`no_clashes`].

@@ -127,10 +127,10 @@ fn workers_come_first_then_all_others_by_name() {
     json!({"kernelType": "realtime"}), json!({"kernelType": ""}), json!({"kernelType": "realtime"})
 )]
 #[case::the_last_image_wins(
-    json!({"osImageURL": "r/a@sha256:1"}), json!({"osImageURL": "r/b@sha256:2"}), json!({"osImageURL": "r/b@sha256:2"})
+    json!({"osImageURL": "r/a:1"}), json!({"osImageURL": "r/b:2"}), json!({"osImageURL": "r/b:2"})
 )]
 #[case::an_empty_image_gives_way(
-    json!({"osImageURL": "r/a@sha256:1"}), json!({"osImageURL": ""}), json!({"osImageURL": "r/a@sha256:1"})
+    json!({"osImageURL": "r/a:1"}), json!({"osImageURL": ""}), json!({"osImageURL": "r/a:1"})
 )]
 #[case::the_last_extensions_image_wins(
     json!({"baseOSExtensionsContainerImage": "r/a:1"}), json!({"baseOSExtensionsContainerImage": "r/b:1"}),

@@ -148,8 +148,17 @@ fn one_machine_config_that_is_wrong_by_itself(#[case] config: Value, #[case] say
 #[case::kernel_type(json!({"kernelType": "rt"}), "spec.kernelType: \"rt\" is no kernel type; write default, realtime or 64k-pages")]
 #[case::extension_that_is_an_option(json!({"extensions": ["--force"]}), "spec.extensions[0]: \"--force\" is no known extension; known are ipsec, kerberos, kernel-devel")]
 #[case::extension_with_a_space(json!({"extensions": ["a; rm"]}), "spec.extensions[0]: \"a; rm\" is no known extension")]
-#[case::image_with_a_space(json!({"osImageURL": "r/a b"}), "spec.osImageURL: \"r/a b\" is no image reference")]
-#[case::image_that_is_an_option(json!({"osImageURL": "--help"}), "spec.osImageURL: \"--help\" is no image reference")]
+#[case::image_with_a_space(json!({"osImageURL": "r/a b"}), "spec.osImageURL: \"r/a b\" is no name of an image: \"a b\" in its path")]
+#[case::image_that_is_an_option(json!({"osImageURL": "--help"}), "spec.osImageURL: \"--help\" is no name of an image")]
+#[case::image_of_signs(json!({"osImageURL": "@@@"}), "spec.osImageURL: \"@@@\" is no name of an image: \"@@\" is no digest")]
+#[case::image_of_slashes(json!({"osImageURL": "///"}), "spec.osImageURL: \"///\" is no name of an image: a part of its path is empty")]
+#[case::image_with_a_scheme(json!({"osImageURL": "docker://quay.io/foo"}),
+    "spec.osImageURL: \"docker://quay.io/foo\" is no name of an image: names have no scheme; leave out \"docker://\"")]
+#[case::image_in_capitals(json!({"osImageURL": "UPPER/Case"}), "spec.osImageURL: \"UPPER/Case\" is no name of an image: \"UPPER\" in its path")]
+#[case::image_with_a_short_digest(json!({"osImageURL": "quay.io/foo/bar@sha256:abc"}),
+    "spec.osImageURL: \"quay.io/foo/bar@sha256:abc\" is no name of an image: \"sha256:abc\" is no digest")]
+#[case::image_with_extensions(json!({"baseOSExtensionsContainerImage": "///"}),
+    "spec.baseOSExtensionsContainerImage: \"///\" is no name of an image")]
 fn fields_beside_ignition(#[case] spec: Value, #[case] says: &str) {
     let text = render("worker", &[machine_config("50-wrong", "worker", spec)]).unwrap_err().to_string();
     let problem = text.strip_prefix("failed to read MachineConfig 50-wrong: ");
@@ -229,6 +238,7 @@ fn what_is_probably_not_meant_is_said() {
     });
     let mut given = ignition("50-odd", config);
     given.spec.fips = Some(true);
+    given.spec.base_os_extensions_container_image = Some("quay.io/os/extensions:9".to_owned());
     let warnings: Vec<String> = render("worker", &[given]).unwrap().warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
@@ -239,6 +249,8 @@ fn what_is_probably_not_meant_is_said() {
              that it names",
             "MachineConfig 50-odd: systemd.units[0].contents: has no [Install] section, so enabling the unit has no effect",
             "MachineConfig 50-odd: spec.fips: is recorded only: FIPS mode is chosen when a node is installed",
+            "MachineConfig 50-odd: spec.baseOSExtensionsContainerImage: is named by no digest, and builds with extensions or \
+             another kernel refuse that; write REPOSITORY@sha256:DIGEST",
         ]
     );
 }
