@@ -8,12 +8,13 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use onlay_api::machine_config::MachineConfig;
-use onlay_api::{MachineConfigPool, MachineOSConfig, names};
+use onlay_api::machine_configuration::NAME as MACHINE_CONFIGURATION;
+use onlay_api::{MachineConfigPool, MachineConfiguration, MachineOSConfig, names};
 
 use crate::build::containerfile;
 use crate::conversion;
 use crate::pools::{self, PoolError};
-use crate::render::{self, RenderError, is_rendered};
+use crate::render::{self, Fault, Problem, RenderError, is_rendered};
 use crate::rollout::candidates::{UNREADABLE, max_unavailable};
 use crate::rollout::wait::WaitReason;
 
@@ -80,18 +81,16 @@ pub fn machine_config(new: &MachineConfig, old: Option<&MachineConfig>) -> Verdi
     if old.is_some_and(|old| old.spec == new.spec) {
         return Verdict::default();
     }
-    if is_rendered(new) {
-        let message = match old {
-            None => {
-                "names that begin with `rendered-` are those of configurations that onlay renders; choose another one"
-            }
-            Some(_) => "is a rendered configuration, which never changes; change the MachineConfigs that it is made of",
-        };
-        let field = if old.is_some() { "spec" } else { "metadata.name" };
-        return Verdict { errors: vec![Finding::new(field, message)], ..Verdict::default() };
+    if old.is_some() && is_rendered(new) {
+        let message = "is a rendered configuration, which never changes; change the MachineConfigs that it is made of";
+        return Verdict { errors: vec![Finding::new("spec", message)], ..Verdict::default() };
     }
     if is_going(&new.metadata, old) {
         return Verdict::default();
+    }
+    let errors = machine_config_errors(new);
+    if !errors.is_empty() {
+        return Verdict { errors, ..Verdict::default() };
     }
     match render::render("", [new]) {
         Ok(rendered) => {
@@ -107,9 +106,34 @@ fn is_going<O>(new: &ObjectMeta, old: Option<&O>) -> bool {
     old.is_some() && new.deletion_timestamp.is_some()
 }
 
+/// All that is wrong with a MachineConfig that somebody makes, but its size.
+pub fn machine_config_errors(new: &MachineConfig) -> Vec<Finding> {
+    if is_rendered(new) {
+        let message =
+            "names that begin with `rendered-` are those of configurations that onlay renders; choose another one";
+        return vec![Finding::new("metadata.name", message)];
+    }
+    render::problems(new).iter().map(of_problem).collect()
+}
+
+fn of_problem(problem: &Problem) -> Finding {
+    let line = if let Fault::UnitSyntax { line, .. } = *problem.fault { Some(line) } else { None };
+    Finding { line, ..Finding::new(&problem.field, problem.fault.to_string()) }
+}
+
+/// Looks at a MachineConfiguration.
+pub fn machine_configuration(configuration: &MachineConfiguration) -> Verdict {
+    let name = configuration.metadata.name.as_deref().unwrap_or_default();
+    let ignored = (name != MACHINE_CONFIGURATION).then(|| {
+        let message = format!("has no effect: only the one named {MACHINE_CONFIGURATION} counts");
+        Finding::new("metadata.name", message)
+    });
+    Verdict { warnings: Vec::from_iter(ignored), ..Verdict::default() }
+}
+
 fn of_error(error: &RenderError) -> Finding {
     match error.problem() {
-        Some(problem) => Finding::new(&problem.field, problem.fault.to_string()),
+        Some(problem) => of_problem(problem),
         None => Finding::new("", error.to_string()),
     }
 }
@@ -227,6 +251,28 @@ mod tests {
     fn a_machine_config_that_cannot_be_rendered_is_refused(#[case] spec: Value, #[case] begins: &str) {
         let verdict = machine_config(&written("a", spec), None);
         assert!(verdict.errors[0].to_string().starts_with(begins), "{verdict:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_with_its_lines() {
+        let units = json!([{"name": "a.service", "contents": "[Unit]\n[Service\n"}, {"name": "b"}]);
+        let spec =
+            json!({"config": {"ignition": {"version": "3.5.0"}, "systemd": {"units": units}}, "kernelType": "rt"});
+        let found = machine_config(&written("a", spec), None).errors;
+        let places: Vec<_> = found.iter().map(|finding| (finding.field.as_str(), finding.line)).collect();
+        let expected =
+            [("systemd.units[0].contents", Some(2)), ("systemd.units[1].name", None), ("spec.kernelType", None)];
+        assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn a_machine_configuration_of_another_name_has_no_effect() {
+        let warnings = |name: &str| {
+            let configuration = MachineConfiguration::new(name, Default::default());
+            lines(&super::machine_configuration(&configuration).warnings)
+        };
+        assert_eq!(warnings("cluster"), Vec::<String>::new());
+        assert_eq!(warnings("mine"), ["metadata.name: has no effect: only the one named cluster counts"]);
     }
 
     #[test]

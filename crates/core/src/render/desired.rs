@@ -8,6 +8,7 @@ use super::error::{Fault, Problem, RenderError, excerpt};
 use super::ignition::types::{Config, Directory, DropIn as DropInConfig, File, Link, Node, Unit, User};
 use super::ignition::{self, resource, unit};
 use super::naming::Naming;
+use super::problems::Problems;
 use super::{kargs, validate};
 
 pub use super::owner::Owner;
@@ -116,37 +117,44 @@ pub(super) fn check(config: &Config, spec: &MachineConfigSpec) -> Result<(), Ren
 }
 
 fn materialise(config: &Config, spec: &MachineConfigSpec) -> Result<Desired, Problem> {
-    validate::spec(spec)?;
-    let mut desired = of_config(config, Naming::ByKey)?;
+    let mut problems = Problems::default();
+    validate::spec(spec, &mut problems);
+    let mut desired = of_config(config, Naming::ByKey, &mut problems);
+    let mut arguments = split_all(&spec.kernel_arguments, "spec.kernelArguments", &mut problems);
+    problems.first()?;
     let total: usize = desired.files.iter().map(|file| file.contents.len()).sum();
     if total > MAX_TOTAL {
         return Err(Fault::TooLarge { limit: MAX_TOTAL }.at("storage.files"));
     }
-    let mut arguments = split_all(&spec.kernel_arguments, "spec.kernelArguments")?;
     arguments.append(&mut desired.kernel_arguments);
     desired.kernel_arguments = arguments;
     Ok(desired)
 }
 
-/// Turns an Ignition configuration into what a node must have, checking every value and what stands side by side.
-pub(super) fn of_config(config: &Config, naming: Naming) -> Result<Desired, Problem> {
-    validate::no_duplicates(config)?;
+/// Turns an Ignition configuration into what a node must have, checking every value and what stands side by side. What is wrong
+/// is left out.
+pub(super) fn of_config(config: &Config, naming: Naming, problems: &mut Problems) -> Desired {
+    problems.take(validate::no_duplicates(config));
     let storage = &config.storage;
     let file: fn(&File, Arguments<'_>) -> _ = if naming == Naming::ByKey { whole_file } else { file };
+    let directories = &storage.directories;
+    let should_exist = &config.kernel_arguments.should_exist;
     let mut desired = Desired {
-        files: naming.each(&storage.files, "storage.files", |file| &file.node.path, file)?,
-        directories: naming.each(&storage.directories, "storage.directories", |each| &each.node.path, directory)?,
-        links: naming.each(&storage.links, "storage.links", |link| &link.node.path, link)?,
-        units: naming.each(&config.systemd.units, "systemd.units", |unit| &unit.name, self::unit)?,
-        kernel_arguments: split_all(&config.kernel_arguments.should_exist, "kernelArguments.shouldExist")?,
-        ssh_authorized_keys: naming.each(&config.passwd.users, "passwd.users", |user| &user.name, keys)?.concat(),
+        files: naming.each(&storage.files, "storage.files", |file| &file.node.path, file, problems),
+        directories: naming.each(directories, "storage.directories", |each| &each.node.path, directory, problems),
+        links: naming.each(&storage.links, "storage.links", |link| &link.node.path, link, problems),
+        units: naming.each(&config.systemd.units, "systemd.units", |unit| &unit.name, self::unit, problems),
+        kernel_arguments: split_all(should_exist, "kernelArguments.shouldExist", problems),
+        ssh_authorized_keys: naming
+            .each(&config.passwd.users, "passwd.users", |user| &user.name, keys, problems)
+            .concat(),
     };
-    validate::no_clashes(config, naming).map_err(|clash| clash.problem)?;
+    problems.take(validate::no_clashes(config, naming).map_err(|clash| clash.problem));
     desired.files.sort_by(|a, b| a.path.cmp(&b.path));
     desired.directories.sort_by(|a, b| a.path.cmp(&b.path));
     desired.links.sort_by(|a, b| a.path.cmp(&b.path));
     desired.units.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(desired)
+    desired
 }
 
 /// A file of a merged configuration: what is appended needs contents that it follows.
@@ -239,10 +247,9 @@ fn keys(user: &User, at: Arguments<'_>) -> Result<Vec<String>, Problem> {
     Ok(user.ssh_authorized_keys.iter().map(|key| key.trim().to_owned()).collect())
 }
 
-fn split_all(entries: &[String], list: &str) -> Result<Vec<String>, Problem> {
-    let mut arguments = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        arguments.extend(kargs::split(entry).map_err(|fault| fault.at(format!("{list}[{index}]")))?);
-    }
-    Ok(arguments)
+fn split_all(entries: &[String], list: &str, problems: &mut Problems) -> Vec<String> {
+    let entries = entries.iter().enumerate();
+    let split =
+        |(index, entry): (usize, &String)| kargs::split(entry).map_err(|fault| fault.at(format!("{list}[{index}]")));
+    entries.filter_map(|entry| problems.take(split(entry))).flatten().collect()
 }

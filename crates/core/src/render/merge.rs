@@ -7,14 +7,17 @@ use onlay_api::machine_config::{MachineConfig, MachineConfigSpec};
 use onlay_api::names;
 use serde_json::Value;
 
+use super::desired::Desired;
 use super::error::{Fault, Problem, RenderError};
 use super::extension::KERNEL_DEVEL;
+use super::ignition::Said;
 use super::ignition::merge::{self as layers, Place, United};
 use super::ignition::spec::configuration;
 use super::ignition::spec::report::Severity;
 use super::ignition::types::Config;
 use super::naming::Naming;
 use super::origin::{Collector, Index, Part};
+use super::problems::Problems;
 use super::validate::{self, DEFAULT_KERNEL};
 use super::{Warning, desired, ignition, notice};
 
@@ -104,25 +107,52 @@ fn blame(ordered: &[&MachineConfig], numbers: &[usize], problem: Problem) -> Ren
 
 /// Checks the parts of an Ignition configuration that never reach a node, too: what Ignition refuses is refused here. An
 /// empty configuration is none.
-fn keeps_the_specification(config: &Value) -> Result<(), Problem> {
+fn keeps_the_specification(config: &Value, problems: &mut Problems) {
     if config.as_object().is_none_or(serde_json::Map::is_empty) {
-        return Ok(());
+        return;
     }
-    let Err(report) = configuration::of_value(config) else { return Ok(()) };
-    let errors = report.into_remarks().into_iter().filter(|remark| remark.severity == Severity::Error);
-    match errors.map(|remark| Fault::Specification(remark.message).at(remark.path.in_brackets())).next() {
-        Some(problem) => Err(problem),
-        None => Ok(()),
+    let Err(report) = configuration::of_value(config) else { return };
+    for remark in report.into_remarks().into_iter().filter(|remark| remark.severity == Severity::Error) {
+        problems.add(Fault::Specification(remark.message).at(remark.path.in_brackets()));
     }
 }
 
-/// Reads one MachineConfig and checks it as if it were alone. The number is that of the bytes in its files.
+/// What a MachineConfig says by itself.
+struct Alone {
+    config: Config,
+    desired: Desired,
+    unknown: Vec<String>,
+    problems: Problems,
+}
+
+/// Reads one MachineConfig and checks it as if it were alone.
+fn alone(machine_config: &MachineConfig) -> Alone {
+    let spec = &machine_config.spec;
+    let mut said = Said::default();
+    let config = ignition::read_all(&spec.config, &mut said);
+    let Said { unknown, mut problems } = said;
+    // What follows from a value that could not be read is no problem of its own.
+    let is_read = problems.are_refusals();
+    let desired =
+        if is_read { desired::of_config(&config, Naming::ByIndex, &mut problems) } else { Desired::default() };
+    if problems.is_empty() {
+        keeps_the_specification(&spec.config, &mut problems);
+    }
+    validate::spec(spec, &mut problems);
+    Alone { config, desired, unknown, problems }
+}
+
+/// All that is wrong with one MachineConfig by itself, as far as people read.
+pub fn problems(machine_config: &MachineConfig) -> Vec<Problem> {
+    let mut problems = alone(machine_config).problems;
+    problems.take(validate::kernel(&machine_config.spec));
+    problems.into_vec()
+}
+
+/// Reads one MachineConfig, or says what is wrong with it first. The number is that of the bytes in its files.
 fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<(Config, usize), Problem> {
-    let mut unknown = Vec::new();
-    let config = ignition::read(&machine_config.spec.config, &mut unknown)?;
-    let alone = desired::of_config(&config, Naming::ByIndex)?;
-    keeps_the_specification(&machine_config.spec.config)?;
-    validate::spec(&machine_config.spec)?;
+    let Alone { config, desired, unknown, problems } = alone(machine_config);
+    problems.first()?;
     let notices =
         notice::unknown_fields(unknown).chain(notice::of_config(&config)).chain(notice::of_spec(&machine_config.spec));
     warnings.extend(notices.take(MAX_WARNINGS).map(|(field, text)| Warning {
@@ -130,7 +160,7 @@ fn read(machine_config: &MachineConfig, warnings: &mut Vec<Warning>) -> Result<(
         field,
         text,
     }));
-    Ok((config, alone.files.iter().map(|file| file.contents.len()).sum()))
+    Ok((config, desired.files.iter().map(|file| file.contents.len()).sum()))
 }
 
 /// Checks entries that several have a part in, since what is right in each can be wrong together, and files that

@@ -15,6 +15,7 @@ mod naming;
 mod notice;
 pub mod origin;
 mod owner;
+mod problems;
 mod validate;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ use origin::{Index, Origins};
 
 pub use desired::Desired;
 pub use error::{Fault, Problem, RenderError, TOO_LARGE, TOO_MANY};
+pub use merge::problems;
 
 /// Prefix of the names of rendered configurations.
 const PREFIX: &str = "rendered-";

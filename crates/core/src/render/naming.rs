@@ -3,6 +3,7 @@
 use std::fmt::Arguments;
 
 use super::error::Problem;
+use super::problems::Problems;
 
 /// How the entries of a list are named in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +30,17 @@ impl Naming {
         list: &str,
         key: fn(&T) -> &String,
         read: fn(&T, Arguments<'_>) -> Result<R, Problem>,
-    ) -> Result<Vec<R>, Problem> {
+        problems: &mut Problems,
+    ) -> Vec<R> {
         let entries = entries.iter().enumerate();
-        let read = entries.map(|(index, entry)| {
+        let read = entries.filter_map(|(index, entry)| {
             let key = key(entry);
-            match self {
+            problems.take(match self {
                 Self::ByIndex => {
                     read(entry, format_args!("{list}[{index}]")).map_err(|problem| problem.in_entry(list, key))
                 }
                 Self::ByKey => read(entry, format_args!("{list}[{key}]")),
-            }
+            })
         });
         read.collect()
     }

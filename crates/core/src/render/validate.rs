@@ -16,6 +16,7 @@ use super::ignition::spec::check::{clean_path, is_clean};
 use super::ignition::types::{Config, Unit};
 use super::ignition::unit::UNITS;
 use super::naming::Naming;
+use super::problems::Problems;
 use super::{extension, kargs};
 
 /// Longest path in bytes, and longest name in it.
@@ -56,19 +57,21 @@ pub fn ssh_key(key: &str) -> Result<(), Fault> {
 }
 
 /// Checks the fields of a MachineConfig beside its Ignition configuration.
-pub fn spec(spec: &MachineConfigSpec) -> Result<(), Problem> {
+pub fn spec(spec: &MachineConfigSpec, problems: &mut Problems) {
     for (index, entry) in spec.kernel_arguments.iter().enumerate() {
-        kargs::split(entry).map_err(|fault| fault.at(format!("spec.kernelArguments[{index}]")))?;
+        let split = kargs::split(entry).map(drop);
+        problems.take(split.map_err(|fault| fault.at(format!("spec.kernelArguments[{index}]"))));
     }
     for (index, name) in spec.extensions.iter().enumerate() {
-        known_extension(name).map_err(|fault| fault.at(format!("spec.extensions[{index}]")))?;
+        problems.take(known_extension(name).map_err(|fault| fault.at(format!("spec.extensions[{index}]"))));
     }
     match spec.kernel_type.as_deref() {
         None | Some("" | "default" | "realtime" | "64k-pages") => {}
-        Some(other) => return Err(Fault::KernelType(excerpt(other)).at("spec.kernelType")),
+        Some(other) => problems.add(Fault::KernelType(excerpt(other)).at("spec.kernelType")),
     }
-    image(spec.os_image_url.as_deref(), "spec.osImageURL")?;
-    image(spec.base_os_extensions_container_image.as_deref(), "spec.baseOSExtensionsContainerImage")
+    problems.take(image(spec.os_image_url.as_deref(), "spec.osImageURL"));
+    let extensions = spec.base_os_extensions_container_image.as_deref();
+    problems.take(image(extensions, "spec.baseOSExtensionsContainerImage"));
 }
 
 fn known_extension(name: &str) -> Result<(), Fault> {
@@ -77,7 +80,7 @@ fn known_extension(name: &str) -> Result<(), Fault> {
 
 /// Checks what several MachineConfigs say together: the headers and tools of `kernel-devel` are those of the default kernel.
 pub fn kernel(spec: &MachineConfigSpec) -> Result<(), Problem> {
-    let kernel = spec.kernel_type.as_deref().unwrap_or(DEFAULT_KERNEL);
+    let kernel = spec.kernel_type.as_deref().filter(|kernel| !kernel.is_empty()).unwrap_or(DEFAULT_KERNEL);
     if kernel != DEFAULT_KERNEL && spec.extensions.iter().any(|name| name == extension::KERNEL_DEVEL) {
         return Err(Fault::KernelDevel(kernel.to_owned()).at("spec.kernelType"));
     }

@@ -3,7 +3,17 @@
 use serde_json::Value;
 
 use super::super::error::{Fault, Problem, excerpt};
+use super::super::problems::Problems;
 use super::spec::path::At;
+
+/// What there is to say about what was read.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Paths of fields that the specification does not have.
+    pub unknown: Vec<String>,
+    /// What is wrong.
+    pub problems: Problems,
+}
 
 /// Where the value of a field goes, which says what it takes. `null` is an absent field everywhere.
 pub(super) enum Field<'a> {
@@ -36,26 +46,23 @@ impl<T: Record + Default> Records for Vec<T> {
     }
 }
 
-/// Reads the fields of a record; the paths of those that it does not have are added to `unknown`.
-pub(super) fn read(
-    record: &mut dyn Record,
-    value: &Value,
-    at: At<'_>,
-    unknown: &mut Vec<String>,
-) -> Result<(), Problem> {
-    let Value::Object(given) = value else { return Err(wrong_type("fields with values", value, at)) };
+/// Reads the fields of a record; what cannot be read is left as it was.
+pub(super) fn read(record: &mut dyn Record, value: &Value, at: At<'_>, said: &mut Said) {
+    let Value::Object(given) = value else { return said.problems.add(wrong_type("fields with values", value, at)) };
     for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
         let at = At::Field(&at, name);
         match record.field(name) {
-            Some(field) => read_field(field, value, at, unknown)?,
+            Some(field) => {
+                let read = read_field(field, value, at, said);
+                said.problems.take(read);
+            }
             None if is_empty(value) => {}
-            None => unknown.push(excerpt(&at.to_string())),
+            None => said.unknown.push(excerpt(&at.to_string())),
         }
     }
-    Ok(())
 }
 
-fn read_field(field: Field<'_>, value: &Value, at: At<'_>, unknown: &mut Vec<String>) -> Result<(), Problem> {
+fn read_field(field: Field<'_>, value: &Value, at: At<'_>, said: &mut Said) -> Result<(), Problem> {
     match (field, value) {
         (Field::RequiredText(field), value) => *field = text(value, at)?,
         (Field::Text(field), value) => *field = Some(text(value, at)?),
@@ -63,15 +70,21 @@ fn read_field(field: Field<'_>, value: &Value, at: At<'_>, unknown: &mut Vec<Str
         (Field::Flag(_), _) => return Err(wrong_type("true or false", value, at)),
         (Field::Whole(field), Value::Number(number)) if number.is_i64() => *field = number.as_i64(),
         (Field::Whole(_), _) => return Err(wrong_type(&whole_number(value), value, at)),
-        (Field::Record(record), value) => read(record, value, at, unknown)?,
+        (Field::Record(record), value) => read(record, value, at, said),
         (Field::Texts(texts), Value::Array(entries)) => {
             let entries = entries.iter().enumerate();
             *texts = entries.map(|(index, entry)| text(entry, At::Entry(&at, index))).collect::<Result<_, _>>()?;
         }
         (Field::Records(records), Value::Array(entries)) => {
             for (index, entry) in entries.iter().enumerate() {
-                read(records.add(), entry, At::Entry(&at, index), unknown)
-                    .map_err(|problem| problem.in_entry(&at.to_string(), key(entry)))?;
+                let before = said.problems.len();
+                read(records.add(), entry, At::Entry(&at, index), said);
+                if said.problems.len() > before {
+                    said.problems.in_entry(before, &at.to_string(), key(entry));
+                }
+                if said.problems.is_full() {
+                    break;
+                }
             }
         }
         (Field::Texts(_) | Field::Records(_), _) => return Err(wrong_type("a list", value, at)),

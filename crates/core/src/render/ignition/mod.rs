@@ -15,6 +15,7 @@ pub mod unit;
 mod tests;
 
 use super::error::{Fault, Problem, excerpt};
+pub use fields::Said;
 use serde_json::Value;
 use spec::path::At;
 use types::Config;
@@ -29,16 +30,22 @@ const RELEASED: [&str; 6] = ["3.0.0", "3.1.0", "3.2.0", "3.3.0", "3.4.0", VERSIO
 /// An absent or empty `config` is an empty configuration. The paths of fields that the specification does not have are
 /// added to `unknown`. Values are not looked at beyond their types.
 pub fn read(config: &Value, unknown: &mut Vec<String>) -> Result<Config, Problem> {
-    let empty = config.is_null() || config.as_object().is_some_and(serde_json::Map::is_empty);
-    if !empty {
-        check_version(config.get("ignition").and_then(|of| of.get("version")))?;
-    }
+    let mut said = Said::default();
+    let known = read_all(config, &mut said);
+    unknown.append(&mut said.unknown);
+    said.problems.first().map(|()| known)
+}
+
+/// The same, with all that is wrong. Nothing is read of a version that is not known.
+pub fn read_all(config: &Value, said: &mut Said) -> Config {
     let mut known = Config::default();
-    if !config.is_null() {
-        fields::read(&mut known, config, At::Root, unknown)?;
+    let empty = config.is_null() || config.as_object().is_some_and(serde_json::Map::is_empty);
+    let version = || check_version(config.get("ignition").and_then(|of| of.get("version")));
+    if !empty && said.problems.take(version()).is_some() {
+        fields::read(&mut known, config, At::Root, said);
     }
     VERSION.clone_into(&mut known.ignition.version);
-    Ok(known)
+    known
 }
 
 fn check_version(version: Option<&Value>) -> Result<(), Problem> {

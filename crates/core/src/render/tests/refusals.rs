@@ -266,3 +266,54 @@ fn headers_of_the_default_kernel_beside_another_one(#[case] given: &[(&str, Valu
     let text = render("worker", &given).unwrap_err().to_string();
     assert!(text.starts_with(says), "{text}");
 }
+
+fn ignition_3_5(mut config: Value) -> Value {
+    config["ignition"] = json!({"version": "3.5.0"});
+    json!({"config": config})
+}
+
+#[rstest]
+#[case::fields_beside_ignition(
+    json!({"extensions": ["foo"], "kernelType": "rt", "osImageURL": "@"}),
+    &["spec.extensions[0]", "spec.kernelType", "spec.osImageURL"]
+)]
+#[case::accounts(
+    ignition_3_5(json!({"passwd": {"groups": [{"name": "docs"}], "users": [{"name": "bob"}, {"name": "core", "uid": 5}]}})),
+    &["passwd.groups", "passwd.users[1].uid", "passwd.users[0].name"]
+)]
+#[case::first_boot(
+    ignition_3_5(json!({"storage": {
+        "disks": [{"device": "/dev/sda"}], "filesystems": [{"device": "/dev/sda1"}], "luks": [{"name": "root"}]}})),
+    &["storage.disks", "storage.filesystems", "storage.luks"]
+)]
+#[case::values_of_several_files(
+    ignition_3_5(files(&[
+        json!({"path": "etc/a", "contents": {"source": "data:,"}}),
+        json!({"path": "/etc/b", "mode": 9999}),
+        json!({"path": "/etc/c", "contents": {"source": "hello"}}),
+    ])),
+    &["storage.files[0].path", "storage.files[1].mode", "storage.files[2].contents.source"]
+)]
+#[case::nothing_follows_from_a_value_of_another_type(
+    ignition_3_5(files(&[json!({"path": 1}), json!({"path": 2}), json!({"path": "etc/c"})])),
+    &["storage.files[0].path", "storage.files[1].path"]
+)]
+#[case::nothing_is_said_of_an_unknown_version(
+    json!({"config": {"ignition": {"version": "2.2.0"}, "storage": {"disks": [{}]}}, "kernelType": "rt"}),
+    &["ignition.version", "spec.kernelType"]
+)]
+#[case::a_kernel_beside_the_headers_of_another_one(
+    json!({"kernelType": "realtime", "extensions": ["foo", "kernel-devel"]}),
+    &["spec.extensions[0]", "spec.kernelType"]
+)]
+#[case::nothing(json!({"kernelType": "", "extensions": ["kernel-devel"]}), &[])]
+fn no_correction_uncovers_the_next_error(#[case] spec: Value, #[case] fields: &[&str]) {
+    let found = problems(&machine_config("50-wrong", "worker", spec));
+    assert_eq!(found.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), fields, "{found:?}");
+}
+
+#[test]
+fn as_many_problems_are_told_as_people_read() {
+    let wrong: Vec<Value> = (0..1000).map(|index| json!({"path": format!("etc/{index}"), "mode": 5000})).collect();
+    assert_eq!(problems(&machine_config("50-wrong", "worker", ignition_3_5(files(&wrong)))).len(), 20);
+}
