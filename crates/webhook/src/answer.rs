@@ -4,10 +4,13 @@ use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview
 use kube::core::conversion::{ConversionRequest, ConversionResponse, ConversionReview};
 use kube::core::response::StatusSummary;
 use kube::core::{DynamicObject, Status};
-use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig, names};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineConfiguration, MachineOSConfig, names};
 use onlay_core::admission::{self, Finding, Reference, Verdict};
 use onlay_core::conversion;
 use serde::de::DeserializeOwned;
+
+/// Errors of an object that a refusal tells; it is one line for people.
+const MAX_ERRORS: usize = 10;
 
 /// Every object of the question in the version that it asks for, or why one of them cannot be told in it.
 pub fn convert(review: ConversionReview) -> ConversionReview {
@@ -49,7 +52,9 @@ pub fn admit(review: AdmissionReview<DynamicObject>, absent: &[Finding]) -> Admi
     match verdict(&request) {
         Ok(Verdict { errors, warnings }) => {
             if !errors.is_empty() {
-                let errors = errors.iter().map(line).collect::<Vec<_>>().join("; ");
+                let more = errors.len().saturating_sub(MAX_ERRORS);
+                let more = (more > 0).then(|| format!("and {more} more, which `onlay validate` shows"));
+                let errors = errors.iter().take(MAX_ERRORS).map(line).chain(more).collect::<Vec<_>>().join("; ");
                 response.allowed = false;
                 response.result = refusal(format!("{} {}: {errors}", request.kind.kind, request.name));
             }
@@ -70,6 +75,9 @@ fn verdict(request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, serde_j
         "MachineConfig" => judged::<MachineConfig>(request, admission::machine_config),
         "MachineConfigPool" => judged::<MachineConfigPool>(request, admission::pool),
         "MachineOSConfig" => judged::<MachineOSConfig>(request, admission::os_config),
+        "MachineConfiguration" => {
+            judged::<MachineConfiguration>(request, |new, _| admission::machine_configuration(new))
+        }
         _ => Ok(Verdict::default()),
     }
 }

@@ -5,8 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use onlay_api::MachineConfigPool;
+use onlay_api::{MachineConfig, MachineConfigPool, names};
 use onlay_core::admission::{self, Verdict};
+use onlay_core::pools;
+use onlay_core::render::is_rendered;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -124,8 +126,8 @@ fn check(input: Input) -> (Validated, Vec<Finding>) {
         alone.insert(&object.name, !any_error(&found));
         findings.extend(found);
     }
-    let names = selection::pool_names(&objects).into_iter();
-    let all: Vec<MachineConfigPool> = names.map(|name| selection::pool(&objects, &name)).collect();
+    let pools = selection::pool_names(&objects).into_iter();
+    let all: Vec<MachineConfigPool> = pools.map(|name| selection::pool(&objects, &name)).collect();
     let mut pools = Vec::new();
     for pool in &all {
         match configured(pool, &objects, &alone) {
@@ -135,6 +137,7 @@ fn check(input: Input) -> (Validated, Vec<Finding>) {
         }
     }
     findings.extend(objects.iter().filter_map(|object| selection::unselected(object, &all)));
+    findings.extend(objects.iter().filter_map(|object| of_another_pool(object, &objects)));
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let valid = objects.iter().filter(|object| alone.get(object.name.as_str()) == Some(&true)).map(|object| Valid {
         file: object.file().to_owned(),
@@ -155,14 +158,49 @@ fn check(input: Input) -> (Validated, Vec<Finding>) {
 /// What is wrong with an object, whatever else there is.
 fn check_alone(object: &Object, objects: &[Object]) -> Vec<Finding> {
     match &object.known {
-        Known::MachineConfig(machine_config) => match selection::render("", &[machine_config.as_ref()], objects) {
-            Ok((_, warnings)) => warnings,
-            Err(finding) => vec![finding],
-        },
+        Known::MachineConfig(machine_config) if is_from_a_cluster(machine_config) => Vec::new(),
+        Known::MachineConfig(machine_config) => {
+            let errors = admission::machine_config_errors(machine_config);
+            if !errors.is_empty() {
+                return of_verdict(object, Verdict { errors, ..Verdict::default() });
+            }
+            match selection::render("", &[machine_config.as_ref()], objects) {
+                Ok((_, warnings)) => warnings,
+                Err(finding) => vec![finding],
+            }
+        }
         Known::Pool(pool) => of_verdict(object, admission::pool(pool, None)),
         Known::OsConfig(config) => of_verdict(object, admission::os_config(config, None)),
+        Known::Configuration(configuration) => of_verdict(object, admission::machine_configuration(configuration)),
         Known::Other | Known::Foreign => Vec::new(),
     }
+}
+
+/// Whether a MachineConfig is a rendered one that was made by a controller or `onlay render`, and not by hand.
+fn is_from_a_cluster(machine_config: &MachineConfig) -> bool {
+    let metadata = &machine_config.metadata;
+    let sources = metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names::SOURCES_ANNOTATION));
+    let is_owned = metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
+    is_rendered(machine_config) && (sources || is_owned)
+}
+
+/// A warning about a MachineConfig whose role names none of the pools of the files, which may be a mistake in typing.
+fn of_another_pool(object: &Object, objects: &[Object]) -> Option<Finding> {
+    let machine_config = object.machine_config().filter(|each| !is_rendered(each))?;
+    let role = machine_config.metadata.labels.as_ref()?.get(names::ROLE_LABEL)?.as_str();
+    let pools: Vec<&MachineConfigPool> = objects.iter().filter_map(Object::pool).collect();
+    let selects = |pool: &&MachineConfigPool| {
+        let one = std::slice::from_ref(machine_config);
+        pools::machine_configs_of(pool, one).is_ok_and(|selected| !selected.is_empty())
+    };
+    if pools.is_empty() || [names::MASTER_POOL, names::WORKER_POOL].contains(&role) || pools.iter().any(selects) {
+        return None;
+    }
+    let of_files: Vec<&str> = pools.iter().filter_map(|pool| pool.metadata.name.as_deref()).collect();
+    let field = format!("metadata.labels[{}]", names::ROLE_LABEL);
+    let message = format!("none of the pools in the files is {role}, and none of them selects this");
+    let finding = Finding::warning(object.title(), message).at(Some(object.spot(&field))).in_field(field);
+    Some(finding.help(format!("the files have the pools {}", of_files.join(", "))))
 }
 
 /// What admission would say, at its places.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use onlay_api::{MachineConfig, MachineConfigPool, MachineOSConfig, names};
+use onlay_api::{MachineConfig, MachineConfigPool, MachineConfiguration, MachineOSConfig, names};
 use onlay_core::conversion::{self, ConversionError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -14,6 +14,9 @@ use crate::finding::{Finding, Source, Spot};
 
 /// Warnings about one object that are shown; people read the first ones.
 const MAX_WARNINGS: usize = 20;
+
+/// What to do with a Butane file.
+const FROM_BUTANE: &str = "this is a Butane file: `onlay butane FILE.bu` writes the object";
 
 /// An object and where it was read. A copy shares what is in it.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub enum Known {
     Pool(Arc<MachineConfigPool>),
     /// A MachineOSConfig, in whichever version it is written.
     OsConfig(Arc<MachineOSConfig>),
+    /// A MachineConfiguration.
+    Configuration(Arc<MachineConfiguration>),
     /// An object whose shape is all that is looked at.
     Other,
     /// An object of another API.
@@ -181,7 +186,9 @@ fn identify(object: &Object, value: &Value) -> Result<bool, Finding> {
     for field in ["apiVersion", "kind"] {
         if !value[field].is_string() {
             let finding = Finding::error(object.file(), "missing; every object needs it").in_field(field);
-            return Err(finding.at(at(field)));
+            let finding = finding.at(at(field));
+            let is_butane = value["variant"].is_string();
+            return Err(if is_butane { finding.help(FROM_BUTANE) } else { finding });
         }
     }
     let schemas = schemas()?;
@@ -215,6 +222,7 @@ fn read_known(object: &mut Object, value: Value) -> Result<Vec<Finding>, Finding
     let known = match object.kind.as_str() {
         "MachineConfig" => typed(value).map(|read| Known::MachineConfig(Arc::new(read))),
         "MachineConfigPool" => typed(value).map(|read| Known::Pool(Arc::new(read))),
+        "MachineConfiguration" => typed(value).map(|read| Known::Configuration(Arc::new(read))),
         "MachineOSConfig" => typed(stored(object, value)?).map(|read| Known::OsConfig(Arc::new(read))),
         "MachineOSBuild" => stored(object, value).map(|_| Ok(Known::Other))?,
         _ => Ok(Known::Other),

@@ -276,3 +276,71 @@ fn two_spellings_of_one_architecture() {
     let text = older_os_config(&(file("amd64") + &file("x86_64")));
     seen!("two_spellings", &[("a.yaml", &text)], "onlay validate a.yaml");
 }
+
+/// A pool that selects its own MachineConfigs and those of workers.
+fn pool(name: &str, fields: &str) -> String {
+    format!(
+        "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfigPool\nmetadata:\n  name: {name}\nspec:\n  \
+         machineConfigSelector:\n    matchExpressions:\n    - {{key: machineconfiguration.openshift.io/role, operator: In, \
+         values: [worker, {name}]}}\n{fields}"
+    )
+}
+
+#[test]
+fn a_pool_whose_limit_cannot_be_read() {
+    let files = [("a.yaml", &*pool("a", "  maxUnavailable: abc\n")), ("b.yaml", &pool("b", "  maxUnavailable: -3\n"))];
+    seen!("max_unavailable", &files, "onlay validate .");
+}
+
+#[test]
+fn images_that_nobody_can_pull() {
+    let image = |image: &str| format!("{}  osImageURL: '{image}'\n", motd("a"));
+    let scheme = image("docker://quay.io/foo");
+    let digest = image("quay.io/foo/bar@sha256:abc") + "  baseOSExtensionsContainerImage: quay.io/os/extensions:9\n";
+    let tag = image("quay.io/foo/bar:9") + "  baseOSExtensionsContainerImage: quay.io/os/extensions:9\n";
+    let files = [("scheme.yaml", &*scheme), ("digest.yaml", &digest), ("tag.yaml", &tag)];
+    seen!("images", &files, "onlay validate scheme.yaml; onlay validate digest.yaml; onlay validate tag.yaml");
+}
+
+#[test]
+fn objects_that_have_no_effect() {
+    let configuration =
+        "apiVersion: operator.openshift.io/v1\nkind: MachineConfiguration\nmetadata:\n  name: mine\nspec: {}\n";
+    let rendered = motd("rendered-worker-x");
+    let misspelt = motd("a").replace("role: worker", "role: wroker");
+    let files = [
+        ("configuration.yaml", configuration),
+        ("rendered.yaml", &*rendered),
+        ("role/a.yaml", &misspelt),
+        ("role/pool.yaml", &pool("automount", "")),
+    ];
+    seen!(
+        "without_effect",
+        &files,
+        "onlay validate configuration.yaml; onlay validate rendered.yaml; onlay validate role"
+    );
+}
+
+#[test]
+fn what_a_cluster_or_onlay_has_rendered_is_no_mistake() {
+    let line = "onlay render a.yaml --pool worker | onlay validate -";
+    let seen = transcript(directory(&[("a.yaml", &motd("a"))]).path(), line, b"");
+    assert!(seen.ends_with("1 valid object, 0 errors, 0 warnings\nexit 0\n"), "{seen}");
+}
+
+#[test]
+fn butane_where_ignition_belongs() {
+    let butane = "variant: openshift\nversion: 4.19.0\nmetadata:\n  name: a\n";
+    let inline = motd("a").replace("source: 'data:,hello'", "inline: hello");
+    let source = motd("a").replace("data:,hello", "hello there");
+    let files = [("motd.bu", butane), ("inline.yaml", &*inline), ("source.yaml", &source)];
+    seen!("butane", &files, "onlay validate motd.bu; onlay validate inline.yaml; onlay validate source.yaml");
+}
+
+#[test]
+fn all_mistakes_of_one_object() {
+    let config = "ignition: {version: 3.4.0}\npasswd:\n  groups: [{name: docs}]\n  users: [{name: bob}, {name: core, uid: 5}]\n\
+                  storage:\n  disks: [{device: /dev/sda}]\n  luks: [{name: root}]";
+    let text = machine_config("a", config) + "  extensions: [foo]\n  kernelType: rt\n";
+    seen!("all_mistakes", &[("a.yaml", &text)], "onlay validate a.yaml");
+}

@@ -9,9 +9,20 @@ use super::ignition::unit;
 /// A field, and what there is to say about it.
 pub type Notice = (String, String);
 
+/// Fields that only Butane has, beside those that it spells with an underscore.
+const OF_BUTANE: [&str; 3] = ["inline", "local", "trees"];
+
 /// Fields that the specification does not have.
 pub fn unknown_fields(paths: Vec<String>) -> impl Iterator<Item = Notice> {
-    paths.into_iter().map(|path| (path, "is ignored: nodes have no use for a field of this name".to_owned()))
+    paths.into_iter().map(|path| {
+        let name = path.rsplit('.').next().unwrap_or_default();
+        let text = if OF_BUTANE.contains(&name) || name.contains('_') {
+            "is ignored: it is a field of Butane files; `onlay butane FILE.bu` writes what a MachineConfig says instead"
+        } else {
+            "is ignored: nodes have no use for a field of this name"
+        };
+        (path, text.to_owned())
+    })
 }
 
 /// Fields of the MachineConfig beside its Ignition configuration.

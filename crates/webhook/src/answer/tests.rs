@@ -51,6 +51,37 @@ fn a_bad_one_is_refused_in_the_words_of_the_decision() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_as_far_as_people_read() {
+    let refusal = |spec: Value| {
+        let object = json!({
+            "apiVersion": V1, "kind": "MachineConfig", "metadata": {"name": "layered"}, "spec": spec,
+        });
+        answer(question("MachineConfig", object, None), &[]).result.message
+    };
+    let message = refusal(json!({"extensions": ["foo"], "kernelType": "rt"}));
+    assert!(message.contains("MachineConfig layered: spec.extensions[0]: \"foo\" is no known"), "{message}");
+    assert!(message.contains("; spec.kernelType: \"rt\" is no kernel type"), "{message}");
+    let message = refusal(json!({"extensions": vec!["foo"; 13]}));
+    assert!(message.contains("spec.extensions[9]") && !message.contains("spec.extensions[10]"), "{message}");
+    assert!(message.ends_with("; and 3 more, which `onlay validate` shows"), "{message}");
+}
+
+#[test]
+fn a_machine_configuration_that_does_not_count_is_a_warning() {
+    let object = |name: &str| {
+        json!({
+            "apiVersion": "operator.openshift.io/v1", "kind": "MachineConfiguration", "metadata": {"name": name}, "spec": {},
+        })
+    };
+    let warnings = |name| answer(question("MachineConfiguration", object(name), None), &[]).warnings;
+    assert_eq!(warnings("cluster"), None);
+    assert_eq!(
+        warnings("mine"),
+        Some(vec!["metadata.name: has no effect: only the one named cluster counts".to_owned()])
+    );
+}
+
+#[test]
 fn what_is_absent_is_a_warning() {
     let review = question("MachineOSConfig", config(""), None);
     let absent: Vec<Finding> = references(&review).iter().map(|reference| reference.absent("machines")).collect();

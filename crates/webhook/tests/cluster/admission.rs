@@ -143,6 +143,37 @@ async fn how_many_nodes_of_a_pool_may_be_out(#[case] name: &str, #[case] written
 }
 
 #[tokio::test]
+async fn all_that_is_wrong_with_a_machine_config_is_told_at_once() {
+    let client = cluster().await;
+    let value =
+        machine_config("all-wrong", json!({"extensions": ["foo"], "kernelType": "rt", "osImageURL": "docker://a"}));
+    let message = refused(v1(&client, "MachineConfig").create(&PostParams::default(), &object(&value)).await);
+    for field in
+        ["spec.extensions[0]: ", "spec.kernelType: ", "spec.osImageURL: \"docker://a\" is no name of an image: "]
+    {
+        assert!(message.contains(field), "{field}: {message}");
+    }
+}
+
+/// The warnings of the API server about an object that it takes.
+async fn warnings_about(resource: &str, value: &Value) -> Vec<String> {
+    let request = Request::new(format!("/apis/{resource}"));
+    let request = request.create(&PostParams::default(), serde_json::to_vec(value).unwrap()).unwrap();
+    let answer = cluster().await.send(request.map(kube::client::Body::from)).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 201);
+    answer.headers().get_all("warning").iter().map(|each| each.to_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_machine_configuration_that_does_not_count_is_accepted_with_a_warning() {
+    let value = json!({
+        "apiVersion": "operator.openshift.io/v1", "kind": "MachineConfiguration", "metadata": {"name": "mine"}, "spec": {},
+    });
+    let warnings = warnings_about("operator.openshift.io/v1/machineconfigurations", &value).await;
+    assert!(warnings.len() == 1 && warnings[0].contains("only the one named cluster counts"), "{warnings:?}");
+}
+
+#[tokio::test]
 async fn a_rendered_configuration_cannot_be_made_by_hand() {
     let client = cluster().await;
     let name = "rendered-worker-0123456789abcdef0123456789abcdef";
@@ -153,14 +184,7 @@ async fn a_rendered_configuration_cannot_be_made_by_hand() {
 
 #[tokio::test]
 async fn what_is_absent_is_accepted_with_a_warning() {
-    let client = cluster().await;
-    let body = serde_json::to_vec(&config("alone")).unwrap();
-    let request = Request::new("/apis/machineconfiguration.openshift.io/v1/machineosconfigs");
-    let request = request.create(&PostParams::default(), body).unwrap();
-    let answer = client.send(request.map(kube::client::Body::from)).await.unwrap();
-    assert_eq!(answer.status().as_u16(), 201);
-    let warnings: Vec<_> =
-        answer.headers().get_all("warning").iter().map(|each| each.to_str().unwrap().to_owned()).collect();
+    let warnings = warnings_about("machineconfiguration.openshift.io/v1/machineosconfigs", &config("alone")).await;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("MachineConfigPool alone does not exist yet"), "{warnings:?}");
     assert!(warnings[1].contains("Secret push in namespace default does not exist yet"), "{warnings:?}");

@@ -12,8 +12,10 @@ use crate::change::plan::Past;
 
 /// Nothing but the MachineOSConfig.
 static NOTHING_GIVEN: Given = Given { extras: Extras::NONE, containerfile: None };
-const OLD: &str = "registry.example.com/os/base@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const NEW: &str = "registry.example.com/os/base@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const OLD: &str =
+    "registry.example.com/os/base@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const NEW: &str =
+    "registry.example.com/os/base@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 fn configuration(name: &str, spec: Value) -> Configuration {
     let mut spec: MachineConfigSpec = serde_json::from_value(spec).unwrap();

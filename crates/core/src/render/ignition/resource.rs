@@ -47,8 +47,7 @@ pub fn decode(resource: &Resource, field: impl Display) -> Result<Option<Vec<u8>
 }
 
 fn read_data_url(source: &str) -> Result<Vec<u8>, Fault> {
-    let (scheme, rest) =
-        source.split_once(':').ok_or_else(|| Fault::DataUrl("it does not start with \"data:\"".to_owned()))?;
+    let (scheme, rest) = source.split_once(':').ok_or_else(|| without_scheme(source))?;
     if !scheme.eq_ignore_ascii_case("data") {
         return Err(Fault::SourceScheme(excerpt(scheme)));
     }
@@ -71,6 +70,24 @@ fn read_data_url(source: &str) -> Result<Vec<u8>, Fault> {
         }
     }
     read_percent(data)
+}
+
+/// What there is to say of a text where a data URL belongs.
+fn without_scheme(text: &str) -> Fault {
+    const LONGEST: usize = 60;
+    let written: String = text
+        .bytes()
+        .map(|byte| {
+            if SAFE[usize::from(byte)] && byte != b'%' { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+        })
+        .take(LONGEST + 1)
+        .collect();
+    let url = if written.len() > LONGEST {
+        "data:,TEXT, in which %20 is a space and %0A ends a line".to_owned()
+    } else {
+        format!("data:,{written}")
+    };
+    Fault::DataUrl(format!("it does not start with \"data:\"; write {url}"))
 }
 
 /// Which bytes stand for themselves in a data URL.

@@ -230,7 +230,9 @@ fn what_is_probably_not_meant_is_said() {
             {"path": "/etc/a", "mode": 644, "owner": "root"},
             {"path": "/etc/b", "mode": 420, "overwrite": false},
             {"path": "/etc/c", "mode": 0o1777},
+            {"path": "/etc/d", "contents": {"inline": "hello"}},
         ]},
+        "passwd": {"users": [{"name": "core", "ssh_authorized_keys": ["a"]}]},
         "systemd": {"units": [
             {"name": "a.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n"},
             {"name": "autofs.service", "enabled": true},
@@ -243,7 +245,11 @@ fn what_is_probably_not_meant_is_said() {
     assert_eq!(
         warnings,
         [
+            "MachineConfig 50-odd: passwd.users[0].ssh_authorized_keys: is ignored: it is a field of Butane files; \
+             `onlay butane FILE.bu` writes what a MachineConfig says instead",
             "MachineConfig 50-odd: storage.files[0].owner: is ignored: nodes have no use for a field of this name",
+            "MachineConfig 50-odd: storage.files[3].contents.inline: is ignored: it is a field of Butane files; \
+             `onlay butane FILE.bu` writes what a MachineConfig says instead",
             "MachineConfig 50-odd: storage.files[0].mode: 644 is octal 1204; if octal 0644 is meant, write 420",
             "MachineConfig 50-odd: storage.files[1].overwrite: is ignored: the configuration is the truth about the paths \
              that it names",
