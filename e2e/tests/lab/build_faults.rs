@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// Where the host is reached from nodes.
 const HOST: &str = "10.223.0.1";
 /// What the log says of a build that stands before a [`Gate`].
-const AT_THE_GATE: &str = "RUN bash -c";
+pub const AT_THE_GATE: &str = "RUN bash -c";
 /// What the builder says when its image is in the registry.
 const PUSHED: &str = "onlay: pushed ";
 /// The label of a pod that names its Job.

@@ -17,6 +17,7 @@ mod evidence;
 mod faults;
 mod inputs;
 mod lab;
+mod many;
 mod moving;
 mod packages;
 mod page;
