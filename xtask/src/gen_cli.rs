@@ -60,7 +60,7 @@ pub fn schemas() -> Result<BTreeMap<String, String>, serde_json::Error> {
 pub fn reference() -> io::Result<String> {
     let command = onlay_cli::arguments::command();
     let mut text = String::from(HEAD);
-    text.push_str(&format!("{EXIT_CODES}\n"));
+    text.push_str(&format!("{EXIT_CODES}\n{INSTALL}"));
     for verb in VERBS {
         let Some(command) = command.find_subcommand(verb.name) else { continue };
         text.push_str(&section(verb, command)?);
@@ -74,14 +74,37 @@ const HEAD: &str = "\
 # The command line
 
 `onlay` shows what a cluster makes of MachineConfigs, before it does: the same functions run in the controller. It needs no
-cluster; `diff` and `plan` can ask one, through kubectl, and write nothing. Under the name `kubectl-onlay` on the search path it is `kubectl onlay`. Man pages are in docs/man, completions for
-bash, zsh and fish in docs/completions.
+cluster; `diff` and `plan` can ask one, through kubectl, and write nothing. Under the name `kubectl-onlay` on the search path it is `kubectl onlay`.
 
 Results go to standard output, errors and warnings to standard error, with colours if they end at a terminal; `NO_COLOR=1`
 switches them off. With `-o json` errors and warnings are `findings` of the result; `onlay render`, whose result is a MachineConfig, writes
 findings where there is none. YAML is read as `kubectl` reads it: `mode: 0644` is octal, `yes` and `on` are true. A key that is there
 twice is an error. The examples run in examples/offline.
 
+";
+
+/// Its blocks are run by a test of crates/cli.
+const INSTALL: &str = "
+## Install
+
+In a checkout of onlay, with Rust:
+
+```console
+$ cargo install --locked --path crates/cli
+```
+
+This puts `onlay` and `kubectl-onlay` into `~/.cargo/bin`. With that on the search path, `kubectl onlay` works too, and `man onlay`
+and completions do after:
+
+```sh
+install -D -m 644 -t ~/.cargo/share/man/man1 docs/man/*.1
+install -D -m 644 docs/completions/onlay.bash ~/.local/share/bash-completion/completions/onlay
+install -D -m 644 -t ~/.local/share/zsh/site-functions docs/completions/_onlay
+install -D -m 644 -t ~/.config/fish/completions docs/completions/onlay.fish
+```
+
+bash needs the package `bash-completion` for this, else `source` the file in `~/.bashrc`; zsh needs the directory in `fpath`, before
+`compinit` in `~/.zshrc`: `fpath+=~/.local/share/zsh/site-functions`.
 ";
 
 fn section(verb: &Verb, command: &Command) -> io::Result<String> {

@@ -6,5 +6,6 @@ mod butane;
 mod colours;
 mod examples;
 mod foresee;
+mod install;
 mod schemas;
 mod session;
