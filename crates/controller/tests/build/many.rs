@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Node;
-use kube::api::PostParams;
+use kube::api::{GetParams, PostParams};
+use kube::core::Request;
 use onlay_api::conditions::{BuildConditionType, ConditionType};
 use onlay_api::{MachineConfigPool, MachineOSBuild, MachineOSConfig};
 use onlay_core::build::spec::Outcome;
@@ -24,8 +25,7 @@ fn name(pool: usize) -> String {
     format!("many-{pool}")
 }
 
-/// A pool with a MachineOSConfig whose Containerfile names it.
-async fn make(world: &World, pool: usize) {
+async fn make_pool(world: &World, pool: usize) {
     let name = name(pool);
     let selector = |label: &str, value: &str| json!({"matchLabels": {label: value}});
     let spec = json!({
@@ -33,6 +33,11 @@ async fn make(world: &World, pool: usize) {
         "machineConfigSelector": selector("machineconfiguration.openshift.io/role", "worker"),
     });
     objects::apply(&world.all::<MachineConfigPool>(), &name, json!({"spec": spec})).await.unwrap();
+}
+
+/// The MachineOSConfig of a pool, with a Containerfile that names it.
+async fn ask(world: &World, pool: usize) {
+    let name = name(pool);
     let spec = json!({
         "machineConfigPool": {"name": name},
         "containerFile": [{"content": format!("FROM configs AS final\nRUN echo {name}.\n")}],
@@ -56,6 +61,36 @@ async fn add_nodes(world: &World) {
     }
 }
 
+/// Waits until the controller has seen all nodes of the first pool.
+async fn nodes_are_known(world: &World) {
+    let (api, name) = (world.all::<MachineConfigPool>(), name(0));
+    wait::until(&format!("{name} to have {NODES} nodes"), PATIENCE, async || {
+        let pool = api.get(&name).await.map_err(|error| error.to_string())?;
+        let count = pool.status.unwrap_or_default().machine_count;
+        if usize::try_from(count) == Ok(NODES) { Ok(Some(())) } else { Err(count.to_string()) }
+    })
+    .await
+    .unwrap();
+}
+
+/// How often the API server was asked for nodes, and for what is known of them, since it started, by whomever. What is written
+/// is not counted: the rollout writes about nodes, whether there are builds or not.
+async fn reads_of_nodes(world: &World) -> Vec<String> {
+    let request = Request::new("").get("metrics", &GetParams::default()).unwrap();
+    let text = world.client.request_text(request).await.unwrap();
+    let is_read = |line: &&str| {
+        let has =
+            |label: &str, values: [&str; 2]| values.iter().any(|each| line.contains(&format!("{label}=\"{each}\"")));
+        line.starts_with("apiserver_request_total{")
+            && has("resource", ["nodes", "machineconfignodes"])
+            && has("verb", ["GET", "LIST"])
+    };
+    let mut lines: Vec<_> = text.lines().filter(is_read).map(str::to_owned).collect();
+    lines.sort();
+    assert!(!lines.is_empty(), "the controller lists nodes when it starts: {text}");
+    lines
+}
+
 /// The build of a pool, once it is in a state.
 async fn build(world: &World, pool: usize, state: BuildConditionType) -> MachineOSBuild {
     let (api, name) = (world.all::<MachineOSBuild>(), name(pool));
@@ -72,7 +107,10 @@ async fn build(world: &World, pool: usize, state: BuildConditionType) -> Machine
 async fn ten_pools_build_at_once_and_none_gets_what_another_one_has_built() {
     let world = World::new().await;
     add_nodes(&world).await;
-    join_all((0..POOLS).map(|pool| make(&world, pool))).await;
+    join_all((0..POOLS).map(|pool| make_pool(&world, pool))).await;
+    nodes_are_known(&world).await;
+    let reads = reads_of_nodes(&world).await;
+    join_all((0..POOLS).map(|pool| ask(&world, pool))).await;
     let mut jobs = Vec::new();
     for pool in 0..POOLS {
         let build = build(&world, pool, BuildConditionType::Prepared).await;
@@ -104,4 +142,6 @@ async fn ten_pools_build_at_once_and_none_gets_what_another_one_has_built() {
         .await
         .unwrap();
     }
+    // What builds know of nodes comes from a watch: they ask for none, however many there are.
+    assert_eq!(reads_of_nodes(&world).await, reads);
 }
