@@ -1,13 +1,15 @@
-//! `paused` holds everything, and says so.
+//! `paused` holds everything, and says so; the commands are those of docs/user/rollout.md.
 
 use crate::cluster::{Cluster, NODE, SOON, file, machine_config, pool_condition, updated};
+use crate::page::{blocks, typed};
 use onlay_testkit::timeline::Milestone;
 
 #[tokio::test]
 async fn a_paused_pool_holds_everything_and_says_so() {
     let cluster = Cluster::fresh().await;
+    let [hold, go_on] = blocks(include_str!("../../../docs/user/rollout.md")).try_into().unwrap();
     let timeline = cluster.timeline().await;
-    cluster.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":true}}"#]).await;
+    typed(&cluster, &hold).await;
     cluster.apply(machine_config("50-worker-motd", "worker", file("/etc/motd", 0o644, "paused\n"))).await;
     let pool = cluster
         .pool_is("worker", "waiting", SOON, |pool| {
@@ -23,7 +25,7 @@ async fn a_paused_pool_holds_everything_and_says_so() {
     assert_eq!((status.machine_count, status.updated_machine_count), (2, 0));
     assert_eq!(timeline.moments(), [], "nothing is staged, cordoned or rebooted while the pool is paused");
 
-    cluster.kubectl(&["patch", "mcp", "worker", "--type=merge", "-p", r#"{"spec":{"paused":false}}"#]).await;
+    typed(&cluster, &go_on).await;
     cluster.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
     assert_eq!(cluster.on_node("worker-0", "cat /etc/motd").await, "paused");
     let reboots = timeline.moments().iter().filter(|moment| moment.milestone == Milestone::Rebooted).count();
