@@ -49,24 +49,34 @@ fn seconds(from: jiff::Timestamp, to: jiff::Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
 }
 
-/// What the nodes themselves say: the booted image is the built one, the package is there, its unit runs.
+/// What the nodes themselves say: the booted image is the built one, the package is there, its unit runs. An error if one of it
+/// is not so.
 pub async fn proof(lab: &Lab, nodes: &[String], image: &str) -> Result<String, Box<dyn std::error::Error>> {
     let digest = image.split('@').nth(1).unwrap_or_default();
     let mut text = format!("built image   {image}\n");
     for name in nodes {
         let node = lab.node(name)?;
         let booted = booted(&node).await?;
-        let same = if booted == digest { "the built image" } else { "ANOTHER IMAGE" };
         let package = shell(&node, "dpkg-query -Wf '${Package} ${Version}' autofs").await?;
         let unit = shell(&node, "systemctl is-active autofs.service || true").await?;
         let shared = shell(&node, "cat /var/shared/docs/hello.txt").await?;
-        let _ = writeln!(text, "{name:13} booted {booted} = {same}");
+        is_proven(name, digest, &booted, &unit)?;
+        let _ = writeln!(text, "{name:13} booted {booted} = the built image");
         let _ = writeln!(text, "{:13} {package}; autofs.service {unit}; /var/shared/docs/hello.txt: {shared}", "");
-        if booted != digest {
-            return Err(format!("{name} runs {booted}, not the image that was built ({digest})").into());
-        }
     }
     Ok(text)
+}
+
+/// Whether a node runs the image of this digest, and the unit that only the image has.
+fn is_proven(node: &str, digest: &str, booted: &str, unit: &str) -> Result<(), String> {
+    if booted != digest {
+        return Err(format!("{node} runs {booted}, not the image that was built ({digest})"));
+    }
+    if unit != "active" {
+        let why = format!("`cargo xtask lab logs {node} -u autofs` says why");
+        return Err(format!("{node} runs the image that was built, but autofs.service is {unit}, not active; {why}"));
+    }
+    Ok(())
 }
 
 async fn booted(node: &Node) -> Result<String, Box<dyn std::error::Error>> {
@@ -89,7 +99,7 @@ pub fn next(lab: &Lab) -> Result<String, Box<dyn std::error::Error>> {
          kubectl get mcp,machineosbuild,machineconfignode,nodes\n  \
          kubectl edit machineosconfig worker-automount    # another package: it builds and rolls out again\n  \
          cargo xtask lab shell worker-0                   # look at a node\n  \
-         cargo xtask lab down                             # remove it all\n",
+         cargo xtask lab down                             # take it away\n",
         lab.layout().kubeconfig(),
         kubectl.program().parent().map_or("", |directory| directory.as_str()),
     ))
@@ -99,6 +109,17 @@ pub fn next(lab: &Lab) -> Result<String, Box<dyn std::error::Error>> {
 mod tests {
     use super::*;
     use jiff::{SignedDuration, Timestamp};
+
+    #[test]
+    fn a_node_proves_the_image_and_its_unit() {
+        let is_proven = |booted, unit| is_proven("worker-0", "sha256:a", booted, unit);
+        assert_eq!(is_proven("sha256:a", "active"), Ok(()));
+        assert!(is_proven("sha256:b", "active").unwrap_err().contains("worker-0 runs sha256:b, not"));
+        for unit in ["failed", "inactive", "activating", ""] {
+            let error = is_proven("sha256:a", unit).unwrap_err();
+            assert!(error.contains(&format!("autofs.service is {unit}, not active")), "{error}");
+        }
+    }
 
     #[test]
     fn the_table_counts_from_the_first_milestone() {
