@@ -29,7 +29,7 @@ struct Arguments {
 enum Command {
     /// Boot a real cluster, build a node image on it and roll it out
     Demo(demo::Arguments),
-    /// Run every check and every test
+    /// Run every check and every test; of those in the lab an eighth, or all with --full
     Test(test::Arguments),
     /// Look for texts that break the parsers
     Fuzz(fuzz::Arguments),

@@ -1,6 +1,6 @@
 //! Which tests in the lab a run takes: all of them, or an eighth.
 //!
-//! They boot machines, and all of them together take two hours, longer than anybody's change should wait. The eighth is drawn by the
+//! They boot machines: on two cores 72 of them took 41 minutes, longer than anybody's change should wait. The eighth is drawn by the
 //! commit, so that the next commit draws another one and the same commit the same.
 
 use crate::run;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test, in the order in which they fail fastest.
+//! `cargo xtask test`: every check, and every test or an eighth of those in the lab, in the order in which they fail fastest.
 
 use crate::{Outcome, deps, fuzz, gen_files, run, runners, sample};
 use onlay_testkit::{Layout, Progress};
