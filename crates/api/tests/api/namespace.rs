@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
 use onlay_api::names::{AGENT_ACCOUNT, CONTROLLER_ACCOUNT, NAMESPACE, NODE_SECRETS_NAMESPACE};
-use onlay_testkit::ApiServer;
+use onlay_testkit::{ApiServer, objects};
 use serde_json::{Value, json};
 
 use crate::installed::{Installed, installed, kubectl_in};
@@ -67,6 +68,48 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let text = text.replace("\\\n", " ");
     let lines = text.lines().filter_map(|line| line.strip_prefix("    kubectl "));
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// The kind of OpenShift's operators, as small as can be.
+fn cluster_operators() -> CustomResourceDefinition {
+    of(json!({
+        "metadata": {"name": "clusteroperators.config.openshift.io"},
+        "spec": {
+            "group": "config.openshift.io",
+            "scope": "Cluster",
+            "names": {
+                "kind": "ClusterOperator", "listKind": "ClusterOperatorList",
+                "plural": "clusteroperators", "singular": "clusteroperator",
+            },
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    }))
+}
+
+#[tokio::test]
+async fn openshifts_operator_is_asked_for_before_anything_is_applied() {
+    let section = Section::of("## Before");
+    let [command] = section.commands.as_slice() else { panic!("{:?}", section.commands) };
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let server = ApiServer::start().await.unwrap();
+    let client = server.client().await.unwrap();
+    let ask = async || kubectl_in(section.directory.path(), &server, &words).await;
+    let said = ask().await.unwrap_err();
+    assert!(said.contains("the server doesn't have a resource type \"clusteroperator\""), "{said}");
+
+    objects::define(&client, &[cluster_operators()]).await.unwrap();
+    let said = ask().await.unwrap_err();
+    assert!(said.contains("(NotFound)"), "{said}");
+    let kind = kube::core::GroupVersionKind::gvk("config.openshift.io", "v1", "ClusterOperator");
+    let operators: Api<DynamicObject> = Api::all_with(client, &kube::api::ApiResource::from_gvk(&kind));
+    let operator = of(json!({
+        "apiVersion": "config.openshift.io/v1", "kind": "ClusterOperator", "metadata": {"name": "machine-config"},
+    }));
+    let operator = operators.create(&PostParams::default(), &operator).await.unwrap();
+    assert!(ask().await.unwrap().contains(&operator.name_any()));
 }
 
 #[tokio::test]
