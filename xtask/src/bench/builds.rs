@@ -7,7 +7,7 @@ mod download;
 mod plain;
 mod step;
 
-use super::{Figure, Measured};
+use super::{Figure, Goal, Measured};
 use crate::Outcome;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -64,22 +64,22 @@ struct Built {
 /// A state that builds begin in, and what is promised for it: times faster, times less written, seconds to the beginning.
 struct Case {
     name: &'static str,
-    faster: &'static str,
-    less: &'static str,
-    begun: &'static str,
+    faster: Goal,
+    less: Goal,
+    begun: Goal,
     containerfile: String,
     rebuild: bool,
 }
 
 fn cases() -> [Case; 3] {
-    let case = |name, [faster, less, begun]: [&'static str; 3], last, rebuild| {
+    let case = |name, [faster, less, begun]: [Goal; 3], last, rebuild| {
         let containerfile = format!("FROM configs AS final\n{PACKAGE}\nRUN echo {last} > /usr/share/onlay-bench\n");
         Case { name, faster, less, begun, containerfile, rebuild }
     };
     [
-        case("first build", [">= 1.2 x", ">= 2 x", "-"], "a", false),
-        case("base cached", [">= 2.5 x", ">= 10 x", "<= 3 s"], "a", true),
-        case("last line changed", [">= 5 x", ">= 10 x", "<= 3 s"], "b", false),
+        case("first build", [Goal::AtLeast(1.2), Goal::AtLeast(2.0), Goal::Free], "a", false),
+        case("base cached", [Goal::AtLeast(2.5), Goal::AtLeast(10.0), Goal::AtMost(3.0)], "a", true),
+        case("last line changed", [Goal::AtLeast(5.0), Goal::AtLeast(10.0), Goal::AtMost(3.0)], "b", false),
     ]
 }
 
@@ -94,12 +94,12 @@ struct Base {
     word: &'static str,
 }
 
-/// Adds the figures, in a new lab: one that runs is taken down first; of a base image of `base_mib` MiB too, if that is asked.
-pub fn measure(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
+/// Adds the figures, in a new lab: one that runs is taken down first; of a base image of `base_mib` MiB more too, unless that is 0.
+pub fn measure(base_mib: u64, figures: &mut Vec<Figure>) -> Outcome {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tables(base_mib, figures))
 }
 
-async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
+async fn tables(base_mib: u64, figures: &mut Vec<Figure>) -> Outcome {
     let progress = Progress::stderr();
     let options = Options { profile: Profile::Release, ..Options::from_environment()? };
     // Pools of an earlier use of the lab would build and drain in the meantime.
@@ -111,9 +111,9 @@ async fn tables(base_mib: Option<u64>, figures: &mut Vec<Figure>) -> Outcome {
     let image = kubectl.run(&["get", "configmap", "-n", NAMESPACE, "machine-config-osimageurl", "-o", BASE]).await?;
     let base = Base { image: image.trim().to_owned(), rows: "", word: "base" };
     figures.extend(table(&lab, &base, &progress).await?);
-    if let Some(size) = base_mib {
-        progress.say(format!("making a base image with {size} MiB more"));
-        let padded = Base { image: plain::padded(&lab, &base, size).await?, rows: "large base, ", word: "large" };
+    if base_mib > 0 {
+        progress.say(format!("making a base image with {base_mib} MiB more"));
+        let padded = Base { image: plain::padded(&lab, &base, base_mib).await?, rows: "large base, ", word: "large" };
         let config = json!({
             "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
             "metadata": {"name": CONFIG, "labels": {"machineconfiguration.openshift.io/role": POOL}},
@@ -151,7 +151,7 @@ async fn table(lab: &Lab, base: &Base, progress: &Progress) -> Measured<Vec<Figu
         progress.say(format!("building the plain way: {name}"));
         let plain = meter(lab, async || plain::build(lab, base, &case.containerfile).await).await?;
         figures.extend(compared(&name, &case, ours, plain));
-        figures.push(super::seconds(format!("{name}, until the builder starts"), built.started, "-", STARTED));
+        figures.push(super::seconds(format!("{name}, until the builder starts"), built.started, Goal::Free, STARTED));
         figures.push(super::seconds(format!("{name}, until the first instruction"), built.begun, case.begun, BEGUN));
     }
     figures.push(step::row(lab, base).await?);
@@ -264,7 +264,7 @@ async fn again(lab: &Lab, base: &Base) -> Measured<Figure> {
     Ok(super::seconds(
         format!("{}build, equal inputs", base.rows),
         taken,
-        "<= 1 s",
+        Goal::AtMost(1.0),
         "kubectl apply to ImageReady, and no pod was made",
     ))
 }
@@ -299,17 +299,19 @@ fn stored(lab: &Lab) -> Measured<f64> {
 
 /// The rows of one case.
 fn compared(name: &str, case: &Case, ours: Taken, plain: Taken) -> Vec<Figure> {
-    let row = |what: String, value: String, goal, how| Figure { what, value, goal, how };
-    let times = |plain: f64, ours: f64| format!("{:.1} x", plain / ours.max(f64::MIN_POSITIVE));
+    let times = |what: &str, plain: f64, ours: f64, goal| {
+        let ratio = plain / ours.max(f64::MIN_POSITIVE);
+        Figure::new(format!("{name}, {what}"), (ratio, "x"), 1, goal, "the ratio of both")
+    };
     vec![
-        super::seconds(format!("{name}, plain"), plain.seconds, "-", START),
-        super::seconds(format!("{name}, onlay"), ours.seconds, "-", START),
-        row(format!("{name}, faster"), times(plain.seconds, ours.seconds), case.faster, "the ratio of both"),
-        super::mebibytes(format!("{name}, written, plain"), plain.written, "-", WRITTEN),
-        super::mebibytes(format!("{name}, written, onlay"), ours.written, "-", WRITTEN),
-        row(format!("{name}, less written"), times(plain.written, ours.written), case.less, "the ratio of both"),
-        super::mebibytes(format!("{name}, pushed, plain"), plain.pushed, "-", PUSHED),
-        super::mebibytes(format!("{name}, pushed, onlay"), ours.pushed, "-", PUSHED),
+        super::seconds(format!("{name}, plain"), plain.seconds, Goal::Free, START),
+        super::seconds(format!("{name}, onlay"), ours.seconds, Goal::Free, START),
+        times("faster", plain.seconds, ours.seconds, case.faster),
+        super::mebibytes(format!("{name}, written, plain"), plain.written, Goal::Free, WRITTEN),
+        super::mebibytes(format!("{name}, written, onlay"), ours.written, Goal::Free, WRITTEN),
+        times("less written", plain.written, ours.written, case.less),
+        super::mebibytes(format!("{name}, pushed, plain"), plain.pushed, Goal::Free, PUSHED),
+        super::mebibytes(format!("{name}, pushed, onlay"), ours.pushed, Goal::Free, PUSHED),
     ]
 }
 

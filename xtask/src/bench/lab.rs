@@ -1,6 +1,6 @@
 //! `cargo xtask bench lab`: figures of a real cluster.
 
-use super::{Figure, Measured, mebibytes, seconds};
+use super::{Figure, Goal, Measured, mebibytes, seconds};
 use crate::Outcome;
 use crate::demo::report::{between, out_of_service};
 use crate::demo::{self, Told};
@@ -46,19 +46,39 @@ async fn figures() -> Measured<Vec<Figure>> {
     let agent = "pgrep -o -f 'onlayd agent'";
     let controller = "pgrep -o -f 'onlayd controller'";
     Ok(vec![
-        seconds("lab up, warm", up.as_secs_f64(), "<= 30 s", "cp-0 and 2 workers Ready, from nothing but the cache"),
-        seconds("demo, warm", story.as_secs_f64(), "<= 180 s", "from no lab to both workers updated"),
-        seconds("node out of service", worst(&out), "<= 10 s", "cordoned to uncordoned, the slower node of the demo"),
+        seconds(
+            "lab up, warm",
+            up.as_secs_f64(),
+            Goal::AtMost(30.0),
+            "cp-0 and 2 workers Ready, from nothing but the cache",
+        ),
+        seconds("demo, warm", story.as_secs_f64(), Goal::AtMost(180.0), "from no lab to both workers updated"),
+        seconds(
+            "node out of service",
+            worst(&out),
+            Goal::AtMost(10.0),
+            "cordoned to uncordoned, the slower node of the demo",
+        ),
         seconds(
             "change to first node",
             started,
-            "<= 1 s",
+            Goal::AtMost(1.0),
             "from before kubectl apply to a node that has the new target",
         ),
-        seconds("staging a derived image", worst(&pulled), "<= 5 s", PULLED),
-        seconds("staging a configuration", staged, "-", "new target to staged, on the derived image that the node has"),
-        mebibytes("agent, resident", rss(&lab, &nodes[0], agent).await?, "<= 15 MiB", "VmRSS after the demo"),
-        mebibytes("controller, resident", rss(&lab, "cp-0", controller).await?, "<= 25 MiB", "VmRSS after the demo"),
+        seconds("staging a derived image", worst(&pulled), Goal::AtMost(5.0), PULLED),
+        seconds(
+            "staging a configuration",
+            staged,
+            Goal::Free,
+            "new target to staged, on the derived image that the node has",
+        ),
+        mebibytes("agent, resident", rss(&lab, &nodes[0], agent).await?, Goal::AtMost(15.0), "VmRSS after the demo"),
+        mebibytes(
+            "controller, resident",
+            rss(&lab, "cp-0", controller).await?,
+            Goal::AtMost(25.0),
+            "VmRSS after the demo",
+        ),
         idle(&lab, &nodes[0], agent).await?,
     ])
 }
@@ -128,5 +148,5 @@ async fn idle(lab: &Lab, node: &str, pid: &str) -> Measured<Figure> {
     let used = shell(lab, node, &ticks).await? - before;
     let percent = used / shell(lab, node, "getconf CLK_TCK").await? / IDLE.as_secs_f64() * 100.0;
     let how = "user and system time of 60 s, from /proc/PID/stat";
-    Ok(Figure { what: "agent, idle".into(), value: format!("{percent:.3} %"), goal: "< 0.1 %", how })
+    Ok(Figure::new("agent, idle", (percent, "%"), 3, Goal::Below(0.1), how))
 }

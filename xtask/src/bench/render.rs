@@ -1,6 +1,6 @@
 //! `cargo xtask bench render`: figures of rendering and of Butane, on files that are made for it.
 
-use super::{Figure, Measured, mebibytes, milliseconds};
+use super::{Figure, Goal, Measured, mebibytes, milliseconds};
 use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,8 +10,12 @@ use wait4::Wait4;
 /// How often a program is run; the figure is the median.
 const RUNS: usize = 11;
 /// Numbers of MachineConfigs, and the goals for each: time within the process, memory of the process.
-const SIZES: [(usize, &str, &str); 4] =
-    [(10, "<= 1 ms", "-"), (100, "-", "-"), (1000, "<= 20 ms", "<= 30 MiB"), (10_000, "-", "-")];
+const SIZES: [(usize, Goal, Goal); 4] = [
+    (10, Goal::AtMost(1.0), Goal::Free),
+    (100, Goal::Free, Goal::Free),
+    (1000, Goal::AtMost(20.0), Goal::AtMost(30.0)),
+    (10_000, Goal::Free, Goal::Free),
+];
 /// Different paths at most: more files of their size are more than an object of the API can hold.
 const PATHS: usize = 1000;
 /// Bytes of a file.
@@ -40,21 +44,20 @@ pub fn measure() -> Measured<Vec<Figure>> {
         figures.push(by_size(format!("render, {number} MachineConfigs"), seconds, bytes, goal, how));
         let (seconds, kibibytes) =
             process(&onlay, |onlay| onlay.arg("render").arg(&directory).args(["--pool", "worker"]))?;
-        figures.push(by_size(format!("onlay render, {number} files"), seconds, bytes, "-", WHOLE));
+        figures.push(by_size(format!("onlay render, {number} files"), seconds, bytes, Goal::Free, WHOLE));
         resident.push(mebibytes(format!("onlay render, {number} files, resident"), kibibytes, goal_resident, RESIDENT));
     }
     figures.extend(resident);
     let file = write_butane(&files)?;
     let (seconds, _) = process(&onlay, |onlay| onlay.arg("butane").arg(&file))?;
-    figures.push(milliseconds("onlay butane, 200 lines", seconds, "<= 15 ms", WALL));
+    figures.push(milliseconds("onlay butane, 200 lines", seconds, Goal::AtMost(15.0), WALL));
     Ok(figures)
 }
 
 /// A time, and what of it falls to each KiB of the input files: about the same in every row if cost grows with bytes.
-fn by_size(what: String, seconds: f64, bytes: usize, goal: &'static str, how: &'static str) -> Figure {
+fn by_size(what: String, seconds: f64, bytes: usize, goal: Goal, how: &'static str) -> Figure {
     let per_kibibyte = seconds * 1e6 / (bytes as f64 / 1024.0);
-    let value = format!("{:.2} ms = {per_kibibyte:.1} us/KiB", seconds * 1000.0);
-    Figure { what, value, goal, how }
+    milliseconds(what, seconds, goal, how).which_is(&format!("{per_kibibyte:.1} us/KiB"))
 }
 
 /// Runs a program several times: seconds and KiB, the median of each.

@@ -1,7 +1,7 @@
 //! What a node downloads of images that differ in their last line.
 
 use super::{Base, POOL, apply, cases, ready};
-use crate::bench::{Figure, Measured, mebibytes};
+use crate::bench::{Figure, Goal, Measured, mebibytes};
 use crate::{Outcome, demo};
 use kube::api::Api;
 use onlay_api::MachineConfigNode;
@@ -34,8 +34,8 @@ pub async fn rows(lab: &Lab, base: &Base) -> Measured<Vec<Figure>> {
     demo::in_pool(lab, "worker", &[NODE.to_owned()]).await?;
     let row = |what: &str, kibibytes, goal| mebibytes(format!("{}{what}", base.rows), kibibytes, goal, HOW);
     Ok(vec![
-        row("first build, downloaded by a node", whole, "-"),
-        row("last line changed, downloaded by a node", layer, "only that layer"),
+        row("first build, downloaded by a node", whole, Goal::Free),
+        row("last line changed, downloaded by a node", layer, Goal::Words("only that layer")),
     ])
 }
 
