@@ -92,8 +92,8 @@ pub const SOURCES_ANNOTATION: &str = "onlay.dev/sources";
 pub const ORIGINS_ANNOTATION: &str = "onlay.dev/origins";
 /// Annotation on a MachineConfigPool: why its MachineConfigs cannot be rendered; gone when they can.
 pub const RENDER_ERROR_ANNOTATION: &str = "onlay.dev/render-error";
-/// Annotation on a MachineOSConfig: when a person last asked to build once more; builds from then on use no layer of an
-/// instruction from before.
+/// Annotation on a MachineOSConfig: when a person's last wish to build once more was granted; builds from then on use no layer of an
+/// instruction from before. On a MachineOSBuild: the wish that it was made for.
 pub const REBUILT_ANNOTATION: &str = "onlay.dev/rebuilt";
 /// Annotation on a MachineOSBuild: why it was made, where more is known than that its inputs differ.
 pub const REASON_FOR_BUILD_ANNOTATION: &str = "onlay.dev/reason";

@@ -8,9 +8,9 @@ use onlay_api::machine_config::MachineConfigSpec;
 use onlay_api::names;
 
 use super::observed::Observed;
-use super::rebuilt;
 use super::start::{pack, push_spec};
 use super::target::{Obstacle, Target};
+use super::wish;
 use crate::build::cache;
 use crate::build::part::ARCHITECTURE;
 use crate::build::spec::Spec;
@@ -40,7 +40,7 @@ pub(super) fn of(
         containerfile: own.filter(|_| target.extras.source.is_none()).map(str::to_owned),
         pull_secret: config.base_image_pull_secret.as_ref().unwrap_or(push_secret).name.clone(),
         push_secret: push_secret.name.clone(),
-        rebuilt: rebuilt(observed, now),
+        rebuilt: wish::of_target(observed, target, now),
         cache_limit,
         extras: target.extras.clone(),
         packages: target.packages.clone(),

@@ -20,6 +20,7 @@ mod source;
 mod start;
 mod status;
 mod target;
+mod wish;
 
 #[cfg(test)]
 mod tests;
@@ -64,14 +65,6 @@ pub fn has_ended(build: &MachineOSBuild) -> bool {
 /// Whether a person asks to build once more.
 pub fn rebuild_is_asked(config: &MachineOSConfig) -> bool {
     config.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REBUILD_ANNOTATION))
-}
-
-/// When a person last asked to build once more.
-fn rebuilt(observed: &Observed<'_>, now: Timestamp) -> Option<String> {
-    if observed.rebuild_is_due() {
-        return Some(now.to_string());
-    }
-    observed.config.metadata.annotations.as_ref()?.get(names::REBUILT_ANNOTATION).cloned()
 }
 
 /// The next step of a MachineOSConfig.
@@ -125,11 +118,13 @@ fn follow(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision
         serve::building(observed, target, "the build before is being deleted", now, decision);
         return decision.look_again(now + SOON);
     }
-    let finished = status::final_condition(build.build);
-    if finished.is_some() && observed.rebuild_is_due() {
-        return again(observed, target, build, "a person asked to build once more", now, decision);
+    if observed.rebuild_is_due() {
+        match wish::granted_by(observed, build.build) {
+            Some(at) => decision.act(Action::Annotate(wish::note(at))),
+            None => return wish::grant(observed, target, build, now, decision),
+        }
     }
-    match finished {
+    match status::final_condition(build.build) {
         Some(BuildConditionType::Succeeded) => {
             built(observed, target, build, now, decision);
         }
@@ -188,9 +183,6 @@ fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
 
 /// Goes on with a build that has not ended.
 fn advance(observed: &Observed<'_>, target: &Target<'_>, build: &Build<'_>, now: Timestamp, decision: &mut Decision) {
-    if observed.rebuild_is_due() {
-        decision.act(Action::Annotate(start::rebuild_begins(now)));
-    }
     if let Some(failure) = &target.refusal {
         return fail(observed, target, build, failure, now, decision);
     }

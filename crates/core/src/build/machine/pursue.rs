@@ -2,14 +2,13 @@
 
 use jiff::Timestamp;
 use onlay_api::conditions::BuildConditionType;
-use onlay_api::names;
 
 use super::course::{self, Course};
 use super::decision::{Decision, Object, Search};
 use super::observed::{Build, Observed, PartOfBuild};
 use super::run;
 use super::status::{self, Turn};
-use super::{SOON, come_into, delete_jobs, end, join, newest_of};
+use super::{SOON, come_into, delete_jobs, end, join, newest_of, wish};
 use crate::build::spec::Failure;
 
 /// What became of a build, for its MachineOSConfig to say; or what is left to do for it.
@@ -149,14 +148,12 @@ fn deleted<'b, 'a>(
     now: Timestamp,
     decision: &mut Decision,
 ) -> Step<'b, 'a> {
-    let name = observed.config.metadata.name.as_deref().unwrap_or_default();
     let what = if run::is_forgotten(build.build, now) {
         "its Job was deleted, or has ended longer than a day ago, and its registry does not have what it should have pushed"
     } else {
         "its Job was deleted"
     };
-    let message =
-        format!("{what}; to build once more: kubectl annotate machineosconfig {name} {}=", names::REBUILD_ANNOTATION);
+    let message = format!("{what}; to build once more: {}", wish::command(observed.config));
     let turn = Turn {
         type_: BuildConditionType::Interrupted,
         reason: status::JOB_DELETED,

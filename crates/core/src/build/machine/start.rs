@@ -17,7 +17,7 @@ use super::observed::{Build, Observed, PartOfBuild};
 use super::presence::{self, Presence};
 use super::status::Turn;
 use super::target::{Obstacle, Target};
-use super::{CREDENTIALS_ANNOTATION, POLL, ask, base, newest_of, serve};
+use super::{CREDENTIALS_ANNOTATION, POLL, ask, base, newest_of, serve, wish};
 use crate::build::base::{ASKED_ANNOTATION, FAULT_ANNOTATION, RESOLVED_ANNOTATION};
 use crate::build::extras::Entitlement;
 use crate::build::inputs::{self, repository};
@@ -47,11 +47,14 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
         }
     };
     let why = base::moved(observed, target).or(lost.map(presence::lost)).or_else(|| why(observed, target));
-    decision.act(Action::CreateBuild(Box::new(object(observed, target, credentials, why.clone()))));
+    let mut build = object(observed, target, credentials, why.clone());
     let mut annotations = BTreeMap::from([(names::CURRENT_BUILD_ANNOTATION, Some(target.name.clone()))]);
     if observed.rebuild_is_due() {
-        annotations.extend(rebuild_begins(now));
+        let at = wish::granted_now(observed, now);
+        build.metadata.annotations.get_or_insert_default().insert(names::REBUILT_ANNOTATION.to_owned(), at.to_string());
+        annotations.extend(wish::note(at));
     }
+    decision.act(Action::CreateBuild(Box::new(build)));
     decision.act(Action::Annotate(annotations));
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     let note = format!("{} builds {} on {}{why}", target.name, target.rendered, target.base);
@@ -62,7 +65,7 @@ pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp
 /// Why the target is another image than the one before, in words; none if there was none, or nobody knows.
 fn why(observed: &Observed<'_>, target: &Target<'_>) -> Option<String> {
     if observed.rebuild_is_due() {
-        return Some("a person asked to build once more".to_owned());
+        return Some(wish::WHY.to_owned());
     }
     let before = &observed.config.status.as_ref()?.machine_os_build.as_ref()?.name;
     let before = observed.builds.iter().find(|build| build.name() == before)?;
@@ -82,11 +85,6 @@ fn credentials(observed: &Observed<'_>, target: &Target<'_>) -> Result<String, O
     }
     let unusable = |message| Obstacle::new(ConditionStatus::False, "CredentialsUnusable", message);
     observed.fingerprint().map_err(unusable)
-}
-
-/// What is noted when a person's wish to build once more is fulfilled.
-pub(super) fn rebuild_begins(now: Timestamp) -> BTreeMap<&'static str, Option<String>> {
-    BTreeMap::from([(names::REBUILD_ANNOTATION, None), (names::REBUILT_ANNOTATION, Some(now.to_string()))])
 }
 
 /// The node where the last build ran that made an image for an architecture, as long as its pod is known.

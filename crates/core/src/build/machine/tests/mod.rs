@@ -10,4 +10,5 @@ mod stories;
 mod tries;
 mod trusted;
 mod unknown;
+mod wishes;
 mod world;

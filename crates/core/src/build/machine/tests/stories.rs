@@ -290,17 +290,6 @@ fn a_person_may_ask_to_build_once_more() {
 }
 
 #[test]
-fn asking_to_build_once_more_changes_nothing_for_a_build_that_runs() {
-    let mut world = World::new();
-    world.settle();
-    let first = world.only_build().metadata.uid.clone();
-    world.annotate(names::REBUILD_ANNOTATION);
-    world.settle();
-    assert_eq!(world.only_build().metadata.uid, first);
-    assert_eq!(world.annotation(names::REBUILD_ANNOTATION), None);
-}
-
-#[test]
 fn deleting_a_build_that_succeeded_keeps_its_image() {
     let mut world = built();
     world.builds.clear();

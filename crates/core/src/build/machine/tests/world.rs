@@ -443,6 +443,11 @@ impl World {
         (image, self.annotation(names::SERVES_ANNOTATION))
     }
 
+    /// How many builds were made.
+    pub(super) fn made(&self) -> u32 {
+        self.uids
+    }
+
     pub(super) fn told(&self, reason: &str) -> usize {
         self.events.iter().filter(|event| event.reason == reason).count()
     }
