@@ -9,7 +9,7 @@ use super::decision::{Decision, Object};
 use super::observed::{Build, Observed, PartOfBuild};
 use super::pursue::{self, Step};
 use super::status::Turn;
-use super::{end, run};
+use super::{cure, end, run};
 use crate::build::job;
 use crate::build::spec::{Cause, Failure};
 
@@ -50,8 +50,11 @@ pub(super) fn pushed<'b, 'a>(
         Some(answer) => match &answer.said {
             Ok(image) => return succeed(observed, build, image, now, decision),
             Err(why) if is_late(observed, build, now) => {
-                let message = format!("the images for {names} are pushed, and the index that joins them is not: {why}");
-                return pursue::fail(observed, build, &Failure::new(Cause::NetworkFailed, message), now, decision);
+                let cause = Cause::NetworkFailed;
+                let way_out = cure::way_out(observed, cause);
+                let message =
+                    format!("the images for {names} are pushed, and the index that joins them is not: {why}{way_out}");
+                return pursue::fail(observed, build, &Failure::new(cause, message), now, decision);
             }
             Err(why) => {
                 decision.look_again(answer.at + PAUSE);

@@ -7,6 +7,7 @@
 mod ask;
 mod base;
 mod course;
+mod cure;
 mod decision;
 mod join;
 mod measure;
@@ -175,10 +176,12 @@ fn again(
     serve::building(observed, target, &format!("made anew: {why}"), now, decision);
 }
 
+/// Whether a build that has failed may succeed with the credentials and authorities that there are now.
 fn credentials_changed(observed: &Observed<'_>, build: &Build<'_>) -> bool {
     let annotations = build.build.metadata.annotations.as_ref();
     let given = annotations.and_then(|annotations| annotations.get(CREDENTIALS_ANNOTATION));
-    observed.fingerprint().is_ok_and(|now| given.is_some_and(|given| *given != now))
+    let cause = status::cause(build.build);
+    observed.fingerprint().is_ok_and(|now| given.is_some_and(|given| cure::by_other_credentials(cause, given, &now)))
 }
 
 /// Goes on with a build that has not ended.

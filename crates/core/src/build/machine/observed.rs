@@ -20,6 +20,9 @@ use crate::build::part::Part;
 use crate::build::pull_secret::RegistryEntry;
 use crate::build::trust;
 
+/// What stands before the digest of authorities that commands trust, too, in [`Observed::fingerprint`].
+pub(super) const TRUSTED: &str = "trusted-";
+
 /// What is known when the next step of a MachineOSConfig is decided.
 #[derive(Debug, Clone)]
 pub struct Observed<'a> {
@@ -205,7 +208,7 @@ impl Observed<'_> {
         let credentials = self.credentials.fingerprint(self.settings)?;
         let policy = self.policy.and_then(|policy| policy.spec.build.clone()).unwrap_or_default();
         let trusted = trust::authorities(&policy, self.provided.trusted_ca.as_ref())?;
-        let trusted = trusted.map(|pem| hex(&Sha256::digest(pem)));
+        let trusted = trusted.map(|pem| format!("{TRUSTED}{}", hex(&Sha256::digest(pem))));
         Ok([Some(credentials), trusted].into_iter().flatten().collect::<Vec<_>>().join("."))
     }
 }

@@ -8,7 +8,7 @@ use super::decision::{Decision, Object, Search};
 use super::observed::{Build, Observed, PartOfBuild};
 use super::run;
 use super::status::{self, Turn};
-use super::{SOON, come_into, delete_jobs, end, join, newest_of, wish};
+use super::{SOON, come_into, cure, delete_jobs, end, join, newest_of, wish};
 use crate::build::spec::Failure;
 
 /// What became of a build, for its MachineOSConfig to say; or what is left to do for it.
@@ -108,9 +108,7 @@ fn failed<'b, 'a>(
     now: Timestamp,
     decision: &mut Decision,
 ) -> Step<'b, 'a> {
-    if !failure.cause.is_definitive() {
-        failure.message.push_str("; no more tries follow, delete the MachineOSBuild to try again");
-    }
+    failure.message.push_str(&cure::way_out(observed, failure.cause));
     let has_ended = part.job.is_some_and(run::has_ended);
     let newest = newest_of(part.pods.iter().copied()).filter(|_| has_ended);
     if let Some(pod) = newest.and_then(|pod| pod.metadata.name.as_deref()) {

@@ -4,9 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use onlay_api::conditions::{self, BuildConditionType};
 use onlay_api::machine_os_build::{BuilderReference, MachineOSBuild, MachineOSBuildStatus};
 use onlay_api::reference::ObjectStatusReference;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StrDeserializer};
 
 use super::decision::{Event, Object};
 use crate::build::part::Part;
+use crate::build::spec::Cause;
 
 /// Conditions that end a build.
 const FINAL: [BuildConditionType; 3] =
@@ -18,6 +22,13 @@ pub(super) const JOB_DELETED: &str = "JobDeleted";
 pub(super) fn final_condition(build: &MachineOSBuild) -> Option<BuildConditionType> {
     let conditions = &build.status.as_ref()?.conditions;
     FINAL.into_iter().find(|type_| conditions::is_true(conditions, *type_))
+}
+
+/// Why a build has failed; none if it has not, or that is not known.
+pub(super) fn cause(build: &MachineOSBuild) -> Option<Cause> {
+    let failed = conditions::find(&build.status.as_ref()?.conditions, BuildConditionType::Failed)?;
+    let reason: StrDeserializer<'_, value::Error> = failed.reason.as_str().into_deserializer();
+    Cause::deserialize(reason).ok()
 }
 
 /// Whether a person has interrupted a build, so that it is not taken up again by itself.

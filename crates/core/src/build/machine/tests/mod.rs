@@ -1,4 +1,5 @@
 mod bases;
+mod cures;
 mod evictions;
 mod extras;
 mod laws;
