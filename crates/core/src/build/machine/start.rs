@@ -28,8 +28,8 @@ use crate::build::spec::{Cause, Failure};
 
 /// How many reasons for a build are told.
 const REASONS: usize = 5;
-/// Largest ConfigMap that is made, in bytes of contents; the API server takes one MiB with everything around it.
-const MAX_CONFIG_MAP: usize = 1_000_000;
+/// Most bytes that all values of a ConfigMap may have together, for the API server.
+const MAX_CONFIG_MAP: usize = 1 << 20;
 
 /// Makes the build of the target, if it can begin.
 pub(super) fn build(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
@@ -235,14 +235,19 @@ fn entitlement(observed: &Observed<'_>, parts: &Parts<'_>) -> Option<Hidden<Secr
 fn config_map(parts: &Parts<'_>, spec: &MachineConfigSpec) -> Result<ConfigMap, Failure> {
     let refuse = |why: String| Failure::new(Cause::InputRefused, why);
     let packed = pack(spec).map_err(|error| refuse(format!("the configuration cannot be packed: {error}")))?;
-    if packed.len() > MAX_CONFIG_MAP {
+    let configuration = packed.len();
+    let made =
+        job::config_map(parts, packed).map_err(|error| refuse(format!("the build cannot be described: {error}")))?;
+    let others: usize = made.data.iter().flat_map(BTreeMap::values).map(String::len).sum();
+    if configuration + others > MAX_CONFIG_MAP {
         return Err(refuse(format!(
-            "the rendered configuration has {} bytes when packed, and a build takes at most {MAX_CONFIG_MAP}; move large \
-             files into the Containerfile",
-            packed.len()
+            "the rendered configuration {} has {configuration} bytes when packed, and what is said of it and of the build \
+             {others}; a build takes at most {MAX_CONFIG_MAP} together; move large files from MachineConfigs into the \
+             Containerfile",
+            parts.spec.rendered
         )));
     }
-    job::config_map(parts, packed).map_err(|error| refuse(format!("the build cannot be described: {error}")))
+    Ok(made)
 }
 
 /// A configuration as the builder reads it.

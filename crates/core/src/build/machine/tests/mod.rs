@@ -3,6 +3,7 @@ mod cures;
 mod evictions;
 mod extras;
 mod laws;
+mod limits;
 mod measures;
 mod parts;
 mod policies;
