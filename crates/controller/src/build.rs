@@ -154,7 +154,7 @@ async fn decide(
         credentials: materials.credentials(),
         builds: views,
         images_in_use: images_in_use(ctx),
-        node_entry: materials.node_entry(repository(&config.spec.rendered_image_push_spec)),
+        node_entries: materials.node_entries(seen.repositories()),
         node_secret: node_secret.as_deref(),
         policy: policy.as_deref(),
         provided: &provided,
@@ -197,6 +197,12 @@ impl<'a> Seen<'a> {
         let served = self.config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_deref());
         let images = of_builds.chain(served);
         images.filter_map(|image| Some((image.to_owned(), lookups.presence(image, materials, now)?))).collect()
+    }
+
+    /// Where the image is pushed, and where the one is that is served.
+    fn repositories(&self) -> impl Iterator<Item = &str> {
+        let served = self.config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_deref());
+        [self.config.spec.rendered_image_push_spec.as_str()].into_iter().chain(served).map(repository)
     }
 
     /// The base image as it is named; else why that is not known, in words.

@@ -1,5 +1,6 @@
 //! What a build needs to talk to registries, and what the controller itself asks them with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -92,9 +93,14 @@ impl Materials {
         self.pem.clone()
     }
 
+    /// What nodes need to pull from these repositories, as far as the secrets have it.
+    pub fn node_entries<'a>(&self, repositories: impl Iterator<Item = &'a str>) -> BTreeMap<String, RegistryEntry> {
+        repositories.filter_map(|each| Some((each.to_owned(), self.node_entry(each)?))).collect()
+    }
+
     /// What nodes need to pull from a repository: of the secret that is named for them, else of the one to pull with, else of
     /// the one to push with.
-    pub fn node_entry(&self, repository: &str) -> Option<RegistryEntry> {
+    fn node_entry(&self, repository: &str) -> Option<RegistryEntry> {
         let configs =
             self.nodes.iter().chain(&self.pull).chain([&self.push]).filter_map(|credential| credential.config.as_ref());
         configs.filter_map(|config| config.entry(repository)).next().map(|(key, value)| {
@@ -118,7 +124,7 @@ fn credential(name: &str, secret: Option<&Secret>) -> Credential {
     }
 }
 
-type Data = std::collections::BTreeMap<String, String>;
+type Data = BTreeMap<String, String>;
 
 fn authorities(name: &str, config_map: Option<Option<&Data>>) -> (Material, Option<String>) {
     let Some(data) = config_map else { return (Material::missing(name), None) };

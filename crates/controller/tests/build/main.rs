@@ -8,5 +8,6 @@ mod extras;
 mod hindrances;
 mod many;
 mod proxy;
+mod secrets;
 mod stories;
 mod world;

@@ -31,7 +31,7 @@ pub fn current(config: &MachineOSConfig) -> Option<&str> {
     config.status.as_ref()?.current_image_pull_spec.as_deref()
 }
 
-fn says(config: &MachineOSConfig, type_: OSConfigConditionType, status: ConditionStatus, reason: &str) -> bool {
+pub fn says(config: &MachineOSConfig, type_: OSConfigConditionType, status: ConditionStatus, reason: &str) -> bool {
     let conditions = config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     find(conditions, type_).is_some_and(|condition| condition.status == status && condition.reason == reason)
 }

@@ -117,7 +117,7 @@ pub fn build(
         credentials: Credentials { push: Material::usable("", b""), pull: None, nodes: None, authorities: None },
         builds: Vec::new(),
         images_in_use: BTreeSet::new(),
-        node_entry: None,
+        node_entries: BTreeMap::new(),
         node_secret: None,
         policy: policy.as_ref(),
         provided: &provided,

@@ -48,8 +48,9 @@ pub struct Observed<'a> {
     pub builds: Vec<Build<'a>>,
     /// Every image that a node runs or shall run, by digest.
     pub images_in_use: BTreeSet<String>,
-    /// The credentials that nodes need for the image, if the build's secrets have any.
-    pub node_entry: Option<RegistryEntry>,
+    /// The credentials that nodes need to pull from a repository, as far as the build's secrets have them: of the one that the
+    /// MachineOSConfig names, and of the one of the image that it serves.
+    pub node_entries: BTreeMap<String, RegistryEntry>,
     /// The secret that was derived for the nodes.
     pub node_secret: Option<&'a Secret>,
     /// What people want of the pool's builds, if they have said anything.

@@ -3,28 +3,35 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use onlay_api::conditions::{self, Condition, ConditionStatus, OSConfigConditionType};
 use onlay_api::machine_os_config::MachineOSConfigStatus;
 use onlay_api::names;
 use onlay_api::reference::ObjectStatusReference;
 
-use super::base;
 use super::decision::{Action, Decision, Object};
 use super::observed::Observed;
 use super::target::{Obstacle, Target};
+use super::{base, start};
+use crate::build::inputs::repository;
 use crate::build::part;
 use crate::build::pull_secret::{self, Hidden};
 
 /// What a MachineOSConfig is to say.
 struct Words<'a> {
-    valid: (ConditionStatus, &'a str, String),
+    valid: (ConditionStatus, &'static str, String),
     ready: Option<(ConditionStatus, &'a str, String)>,
     image: Option<&'a str>,
     build: Option<&'a str>,
 }
 
-fn usable() -> (ConditionStatus, &'static str, String) {
-    (ConditionStatus::True, "Usable", "everything that it names exists and can be used".to_owned())
+/// Whether everything that the MachineOSConfig names exists and can be used; else what is missing. An image that is there is
+/// served all the same.
+fn valid(observed: &Observed<'_>, target: &Target<'_>) -> (ConditionStatus, &'static str, String) {
+    match start::credentials(observed, target) {
+        Ok(_) => (ConditionStatus::True, "Usable", "everything that it names exists and can be used".to_owned()),
+        Err(Obstacle { valid, reason, message }) => (valid, reason, message.into_owned()),
+    }
 }
 
 /// Nothing can be built now. What was built before is still served, if it is not known to be for something else.
@@ -39,11 +46,7 @@ pub(super) fn wait(
     let ready = (ConditionStatus::False, *reason, "nothing can be built, see condition Valid".to_owned());
     let ready = (target.is_some() || !says_anything(observed)).then_some(ready);
     let valid = (*valid, *reason, message.clone().into_owned());
-    let news = says_otherwise(observed, OSConfigConditionType::Valid, reason, message);
     write(observed, Words { valid, ready, image: None, build: None }, now, decision);
-    if news && obstacle.valid == ConditionStatus::False {
-        decision.warn(Object::Config, obstacle.reason, message.clone());
-    }
 }
 
 fn conditions_of<'a>(observed: &Observed<'a>) -> &'a [Condition] {
@@ -68,7 +71,7 @@ pub(super) fn building(
     decision: &mut Decision,
 ) {
     let ready = (ConditionStatus::False, "Building", format!("{}: {message}", target.name));
-    let words = Words { valid: usable(), ready: Some(ready), image: None, build: Some(&target.name) };
+    let words = Words { valid: valid(observed, target), ready: Some(ready), image: None, build: Some(&target.name) };
     write(observed, words, now, decision);
 }
 
@@ -81,7 +84,7 @@ pub(super) fn failed(
     decision: &mut Decision,
 ) {
     let ready = (ConditionStatus::False, "BuildFailed", format!("{}: {message}", target.name));
-    let words = Words { valid: usable(), ready: Some(ready), image: None, build: Some(&target.name) };
+    let words = Words { valid: valid(observed, target), ready: Some(ready), image: None, build: Some(&target.name) };
     write(observed, words, now, decision);
 }
 
@@ -90,7 +93,7 @@ pub(super) fn interrupted(observed: &Observed<'_>, target: &Target<'_>, now: Tim
     let message =
         format!("{}: its Job was deleted; its condition Interrupted says how to build once more", target.name);
     let ready = (ConditionStatus::False, "BuildInterrupted", message);
-    let words = Words { valid: usable(), ready: Some(ready), image: None, build: Some(&target.name) };
+    let words = Words { valid: valid(observed, target), ready: Some(ready), image: None, build: Some(&target.name) };
     write(observed, words, now, decision);
 }
 
@@ -105,9 +108,9 @@ pub(super) fn image(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    node_secret(observed, decision);
     let ready = (ConditionStatus::True, "Built", format!("{image} serves {}", target.rendered));
-    let words = Words { valid: usable(), ready: Some(ready), image: Some(image), build: Some(&target.name) };
+    let words =
+        Words { valid: valid(observed, target), ready: Some(ready), image: Some(image), build: Some(&target.name) };
     write(observed, words, now, decision);
     let architectures = part::write(&target.containerfiles.keys().cloned().collect());
     let wanted = [
@@ -125,20 +128,26 @@ pub(super) fn image(
     }
 }
 
-fn node_secret(observed: &Observed<'_>, decision: &mut Decision) {
-    let entry = observed.node_entry.as_ref();
+/// Writes what nodes pull an image with. Where the build's secrets have nothing for that now, they keep what they have: it may
+/// be that a secret is away for a while.
+fn node_secret(observed: &Observed<'_>, image: &str, decision: &mut Decision) {
+    let entry = observed.node_entries.get(repository(image));
     let wanted = pull_secret::derive(observed.config, entry, &observed.settings.node_secrets_namespace);
-    let have = observed.node_secret;
-    let same = have.is_some_and(|have| {
-        have.data == wanted.data && have.metadata.owner_references == wanted.metadata.owner_references
-    });
-    if !same {
+    let ours = observed.node_secret.filter(|have| have.metadata.owner_references == wanted.metadata.owner_references);
+    let is_kept = |have: &Secret| have.data == wanted.data || (entry.is_none() && have.data.is_some());
+    if !ours.is_some_and(is_kept) {
         decision.act(Action::NodeSecret(Box::new(Hidden(wanted))));
     }
 }
 
 fn write(observed: &Observed<'_>, words: Words<'_>, now: Timestamp, decision: &mut Decision) {
     let old = observed.config.status.clone().unwrap_or_default();
+    // Nodes have it before they are told of the image.
+    if let Some(image) = words.image.or(old.current_image_pull_spec.as_deref()) {
+        node_secret(observed, image, decision);
+    }
+    let (is_valid, reason, message) = words.valid.clone();
+    let is_news = says_otherwise(observed, OSConfigConditionType::Valid, reason, &message);
     let generation = observed.config.metadata.generation;
     let mut new = MachineOSConfigStatus { observed_generation: generation, ..old.clone() };
     set(&mut new.conditions, OSConfigConditionType::Valid, words.valid, now, generation);
@@ -159,6 +168,9 @@ fn write(observed: &Observed<'_>, words: Words<'_>, now: Timestamp, decision: &m
     }
     if new != old {
         decision.act(Action::ConfigStatus(Box::new(new)));
+    }
+    if is_news && is_valid == ConditionStatus::False {
+        decision.warn(Object::Config, reason, message);
     }
 }
 

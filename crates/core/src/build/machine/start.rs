@@ -79,7 +79,7 @@ fn why(observed: &Observed<'_>, target: &Target<'_>) -> Option<String> {
 }
 
 /// A digest of everything that the build talks to registries with, if all that it needs is there.
-fn credentials(observed: &Observed<'_>, target: &Target<'_>) -> Result<String, Obstacle> {
+pub(super) fn credentials(observed: &Observed<'_>, target: &Target<'_>) -> Result<String, Obstacle> {
     if let Some(obstacle) = &target.unmet {
         return Err(obstacle.clone());
     }

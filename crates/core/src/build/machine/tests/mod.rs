@@ -8,6 +8,7 @@ mod measures;
 mod parts;
 mod policies;
 mod presences;
+mod secrets;
 mod stories;
 mod tries;
 mod trusted;

@@ -243,14 +243,6 @@ fn a_build_waits_for_its_secrets(#[case] state: MaterialState, #[case] words: &s
     assert_eq!(World::state(world.only_build()).0, "Prepared");
 }
 
-#[test]
-fn missing_secrets_do_not_hurt_an_image_that_is_built() {
-    let mut world = built();
-    world.credentials.push = material("push-secret", MaterialState::Missing);
-    world.settle();
-    assert_eq!(world.ready().0, ConditionStatus::True);
-}
-
 #[rstest]
 #[case::without_a_pool(|world: &mut World| world.pool = None, "PoolMissing")]
 #[case::without_a_rendered_configuration(|world: &mut World| world.rendered = None, "NotRendered")]

@@ -139,4 +139,5 @@ fn authorities_that_are_missing_do_not_hurt_an_image_that_is_built() {
     world.provided.trusted_ca = None;
     world.settle();
     assert_eq!((world.served().0, world.ready().0), (Some(IMAGE), ConditionStatus::True));
+    assert_eq!(world.config_condition(OSConfigConditionType::Valid).1, "TrustedCAUnusable", "but it is told");
 }

@@ -25,10 +25,11 @@ use crate::build::base::watch::Answer;
 use crate::build::extras::{OfPool, Provided};
 use crate::build::inputs::repository;
 use crate::build::part::Part;
-use crate::build::pull_secret::{Hidden, RegistryEntry};
+use crate::build::pull_secret::{DOCKER_CONFIG_KEY, Hidden, RegistryEntry};
 use crate::build::spec::{Failure, Outcome, SPEC_KEY, Spec};
 
 pub(super) const IMAGE: &str = "registry.example.com/os/image@sha256:11";
+pub(super) const REPOSITORY: &str = "registry.example.com/os/image";
 const BASE: &str = "registry.example.com/os/base@sha256:aa";
 
 pub(super) struct World {
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) jobs: BTreeMap<String, Job>,
     pub(super) pods: BTreeMap<String, Vec<Pod>>,
     pub(super) config_maps: BTreeMap<String, ConfigMap>,
+    /// What the secrets have for nodes, by repository.
+    pub(super) node_entries: BTreeMap<String, RegistryEntry>,
     pub(super) node_secret: Option<Secret>,
     pub(super) copied: Option<Secret>,
     /// What the registry says of the tags of builds when it is asked.
@@ -69,6 +72,10 @@ pub(super) struct World {
 
 pub(super) fn material(name: &str, state: MaterialState) -> Material {
     Material { name: name.to_owned(), state }
+}
+
+pub(super) fn entry(key: &str, auth: &str) -> RegistryEntry {
+    RegistryEntry { key: key.to_owned(), value: Hidden(json!({"auth": auth})) }
 }
 
 pub(super) fn usable(digest: &str) -> MaterialState {
@@ -120,6 +127,7 @@ impl World {
             jobs: BTreeMap::new(),
             pods: BTreeMap::new(),
             config_maps: BTreeMap::new(),
+            node_entries: [(REPOSITORY.to_owned(), entry("registry.example.com", "1"))].into(),
             node_secret: None,
             copied: None,
             pushed: Ok(None),
@@ -155,8 +163,6 @@ impl World {
 
     /// Decides once and does what was decided; says whether anything was done.
     pub(super) fn step(&mut self) -> bool {
-        let entry = json!({"auth": "c2VjcmV0"});
-        let node_entry = RegistryEntry { key: "registry.example.com".to_owned(), value: Hidden(entry) };
         let part = |build: &MachineOSBuild, part: Part| PartOfBuild {
             job: self.jobs.get(&part.job),
             pods: self.pods.get(&part.job).into_iter().flatten().collect(),
@@ -181,7 +187,7 @@ impl World {
             credentials: self.credentials.clone(),
             builds: builds.collect(),
             images_in_use: self.images_in_use.clone(),
-            node_entry: Some(node_entry),
+            node_entries: self.node_entries.clone(),
             node_secret: self.node_secret.as_ref(),
             policy: self.policy.as_ref(),
             provided: &self.provided,
@@ -441,6 +447,12 @@ impl World {
     pub(super) fn served(&self) -> (Option<&str>, Option<&str>) {
         let image = self.config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_deref());
         (image, self.annotation(names::SERVES_ANNOTATION))
+    }
+
+    /// What nodes pull with.
+    pub(super) fn node_credentials(&self) -> String {
+        let data = self.node_secret.as_ref().and_then(|secret| secret.data.as_ref()).expect("the secret of nodes");
+        String::from_utf8(data[DOCKER_CONFIG_KEY].0.clone()).unwrap()
     }
 
     /// How many builds were made.
