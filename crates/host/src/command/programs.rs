@@ -23,9 +23,13 @@ struct Programs {
 pub fn stop() -> io::Result<()> {
     let mut programs = programs();
     programs.are_stopped = true;
-    let ended = programs.running.iter().filter_map(|pid| Pid::from_raw(*pid)).map(family::kill);
-    // Every one is ended, whatever becomes of another.
-    ended.fold(Ok(()), |all, one| all.and(one))
+    let mut ended = Ok(());
+    for pid in programs.running.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        // Every one is ended, whatever becomes of another.
+        let one = family::kill(pid);
+        ended = ended.and(one);
+    }
+    ended
 }
 
 /// Whether programs are ended, and none begin any more.
