@@ -24,15 +24,21 @@ pub fn is_needed() -> bool {
     !rustix::process::geteuid().is_root()
 }
 
+/// Unmounts what root's builds have mounted in a directory; what others mount goes away with their namespace.
+pub fn unmount_below(directory: &Path) -> io::Result<()> {
+    let directory = fs::canonicalize(directory)?;
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    for place in places.filter(|place| place.starts_with(&directory)).collect::<Vec<_>>().into_iter().rev() {
+        rustix::mount::unmount(place, UnmountFlags::DETACH)?;
+    }
+    Ok(())
+}
+
 /// Removes the directory of a build, which may have been killed: with what is mounted in it, and what belongs to other users of the
 /// build's namespace, which nobody outside of one can remove.
 pub fn remove(directory: &Path) -> io::Result<()> {
-    let real = fs::canonicalize(directory)?;
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
-    for place in places.filter(|place| place.starts_with(&real)).collect::<Vec<_>>().into_iter().rev() {
-        rustix::mount::unmount(place, UnmountFlags::DETACH)?;
-    }
+    unmount_below(directory)?;
     match fs::remove_dir_all(directory) {
         Err(error) if is_needed() && error.kind() == io::ErrorKind::PermissionDenied => {
             let directory = directory.to_str().ok_or(error)?;

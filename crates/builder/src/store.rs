@@ -13,6 +13,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::namespace;
 use crate::paths::Paths;
 use crate::report::say;
 
@@ -156,7 +157,10 @@ fn used(directory: &std::path::Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
+/// Empties a cache that nobody else uses. On a workstation something may be mounted in it still: by root's builds, a storage at any time and
+/// the file systems of containers where one was killed.
 fn empty(directory: &Utf8Path) -> io::Result<()> {
+    namespace::unmount_below(directory.as_std_path())?;
     for name in names(directory)? {
         if name == HOME || name.starts_with(STORAGE) {
             fs::rename(directory.join(&name), directory.join(format!("{TRASH}{name}")))?;

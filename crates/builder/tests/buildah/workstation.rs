@@ -155,9 +155,13 @@ fn what_a_build_has_left_that_was_killed_is_removed_by_the_next_one() {
     onlay.wait().unwrap();
     let left = kept(&world).into_iter().find(|name| name.starts_with("onlay-build-")).expect("nothing is left");
     assert!(world.path("user-cache").join(left).join("push/.dockerconfigjson").exists());
+    // Nor does what is mounted in the cache hold up those that empty it.
+    let suspect = world.path("user-cache/layers/suspect");
+    fs::write(&suspect, "").unwrap();
     let files = files(&world, "echo done");
     assert_eq!(onlay_build(&world, &words(&[files.as_str()])), (Exit::Well, String::new()));
     assert_eq!(kept(&world), ["layers"]);
+    assert!(!suspect.exists(), "the cache was not emptied");
 }
 
 /// What a process still prints.
