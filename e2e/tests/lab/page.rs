@@ -121,7 +121,7 @@ async fn the_page_about_builds_does_what_it_says() {
     .await
     .unwrap();
     let open = gate.open();
-    let log = typed(&cluster, follow).await;
+    let log = tokio::time::timeout(BUILD, typed(&cluster, follow)).await.expect("the log ends with the build");
     assert!(log.contains(&build.name_any()) && log.contains("onlay: pushed "), "{log}");
     cluster.build_is(POOL, "Succeeded", SOON).await;
 
