@@ -11,12 +11,13 @@ use tokio::process::Command;
 use crate::command::{self, CommandError, command};
 use crate::{Layout, Progress};
 
-/// Packages that are installed: nodes, images, the network, the libraries that onlay-ostree is linked with,
+/// Packages that are installed: nodes, images and their storage, the network, the libraries that onlay-ostree is linked with,
 /// the compiler of libFuzzer, and the judge of units.
-const TOOLS: [&str; 17] = [
+const TOOLS: [&str; 18] = [
     "buildah",
     "ca-certificates",
     "e2fsprogs",
+    "fuse-overlayfs",
     "g++",
     "gcc",
     "iproute2",

@@ -211,7 +211,19 @@ impl World {
         self.write_spec(configuration, Some(containerfile));
         let script = format!("set -e; {script}; shift 2; exec \"$@\"");
         let output = Command::new("unshare")
-            .args(["--mount", "sh", "-c", &script, "sh", self.path("").as_str(), work.as_str()])
+            // Nothing of it goes on running, as in a pod.
+            .args([
+                "--mount",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "sh",
+                "-c",
+                &script,
+                "sh",
+                self.path("").as_str(),
+                work.as_str(),
+            ])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "cache::a_process_that_builds", "--ignored", "--nocapture"])
             .env(CHILD, self.path(""))
