@@ -116,6 +116,23 @@ fn new_inputs_interrupt_a_running_build() {
     assert_eq!(World::state(&world.builds[&first]).0, "Prepared", "the inputs are wanted again");
 }
 
+/// Before the next one looks, the first inputs are wanted again. No person has deleted a Job.
+#[rstest]
+fn a_controller_that_dies_while_it_gives_up_a_build_leaves_no_job(#[values(0, 1, 2, 3, 4, 5)] writes: usize) {
+    let mut world = World::new();
+    world.settle();
+    world.run_pod();
+    world.settle();
+    world.containerfile("FROM configs AS final\nRUN apt-get install -y tree\n");
+    world.dies_after = Some(writes);
+    world.step();
+    world.containerfile("FROM configs AS final\nRUN apt-get install -y autofs\n");
+    world.settle();
+    let running: Vec<_> =
+        world.builds.values().filter(|build| ["Prepared", "Building"].contains(&World::state(build).0)).collect();
+    assert_eq!((running.len(), world.jobs.len()), (1, 1));
+}
+
 #[test]
 fn a_failing_instruction_is_told_with_line_and_output() {
     let mut world = World::new();

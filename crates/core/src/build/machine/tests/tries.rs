@@ -190,6 +190,19 @@ fn a_registry_that_is_away_has_not_lost_what_a_job_has_pushed() {
     assert_eq!((world.served().0, &world.only_build().metadata.uid), (Some(IMAGE), &uid));
 }
 
+/// Without its Job, a build counts as interrupted by a person.
+#[rstest]
+fn a_controller_that_dies_while_it_makes_a_build_anew_does_so_afterwards(#[values(0, 1, 2, 3)] writes: usize) {
+    let mut world = World::new();
+    world.settle();
+    world.end_job("Complete", 0);
+    world.now += SignedDuration::from_secs(20);
+    world.step();
+    world.dies_after = Some(writes);
+    world.settle();
+    assert_eq!((World::state(world.only_build()).0, world.told("BuildInterrupted")), ("Prepared", 0));
+}
+
 #[test]
 fn nobody_asks_what_a_build_has_pushed_that_has_ended() {
     let mut world = World::new();
