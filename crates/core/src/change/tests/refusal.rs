@@ -14,64 +14,21 @@ fn fields(old: &MachineConfigSpec, new: &MachineConfigSpec) -> Vec<String> {
     refused.into_iter().map(|refusal| refusal.field).collect()
 }
 
-/// A configuration with one of everything that a first boot makes.
-fn full() -> Value {
-    json!({
+#[test]
+fn arguments_of_the_first_boot_cannot_change() {
+    let with = |arguments: &[&str]| spec(json!({"kernelArguments": {"shouldExist": arguments}}));
+    assert_eq!(fields(&with(&["a"]), &with(&["b"])), ["kernelArguments.shouldExist"]);
+    assert_eq!(fields(&with(&["a"]), &with(&[])), ["kernelArguments.shouldExist"], "the way back is closed as well");
+}
+
+#[test]
+fn what_another_tool_made_at_the_first_boot_stands_in_nobodys_way() {
+    let old = json!({
         "ignition": {"version": "3.4.0", "timeouts": {"httpTotal": 30}},
-        "kernelArguments": {"shouldExist": ["a"], "shouldNotExist": ["b"]},
-        "passwd": {
-            "groups": [{"name": "ops"}],
-            "users": [{"name": "core", "sshAuthorizedKeys": ["k"], "passwordHash": "x"}, {"name": "ann", "uid": 7}],
-        },
-        "storage": {
-            "disks": [{"device": "/dev/sda", "wipeTable": true}],
-            "raid": [{"name": "data", "level": "raid1"}],
-            "luks": [{"name": "root", "device": "/dev/sdb"}],
-            "filesystems": [{"device": "/dev/sda1", "format": "xfs"}],
-            "files": [{"path": "/etc/motd"}],
-            "directories": [{"path": "/etc/auto.d"}],
-            "links": [{"path": "/etc/l", "target": "m"}],
-        },
-        "systemd": {"units": [{"name": "a.service"}]},
-    })
-}
-
-#[rstest]
-#[case::kernel_arguments("/kernelArguments/shouldExist/0", json!("c"), "kernelArguments.shouldExist")]
-#[case::kernel_arguments_that_shall_go("/kernelArguments/shouldNotExist/0", json!("c"), "kernelArguments.shouldNotExist")]
-#[case::all_kernel_arguments("/kernelArguments", json!({"shouldExist": ["a"]}), "kernelArguments.shouldNotExist")]
-#[case::how_ignition_fetches("/ignition/timeouts/httpTotal", json!(60), "ignition.timeouts")]
-#[case::a_disk("/storage/disks/0/wipeTable", json!(false), "storage.disks[/dev/sda]")]
-#[case::raid("/storage/raid/0/level", json!("raid0"), "storage.raid[data]")]
-#[case::luks("/storage/luks", json!([]), "storage.luks[root]")]
-#[case::a_filesystem("/storage/filesystems/0/format", json!("ext4"), "storage.filesystems[/dev/sda1]")]
-#[case::a_group("/passwd/groups/0/gid", json!(9), "passwd.groups[ops]")]
-#[case::a_user("/passwd/users/1/uid", json!(8), "passwd.users[ann]")]
-#[case::a_password("/passwd/users/0/passwordHash", json!("y"), "passwd.users[core].passwordHash")]
-fn what_cannot_change(#[case] at: &str, #[case] value: Value, #[case] field: &str) {
-    let mut new = full();
-    match new.pointer_mut(at) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, key) = at.rsplit_once('/').unwrap();
-            new.pointer_mut(parent).unwrap()[key] = value;
-        }
-    }
-    assert_eq!(fields(&spec(full()), &spec(new.clone())), [field]);
-    assert_eq!(fields(&spec(new), &spec(full())), [field], "the way back is closed as well");
-}
-
-#[rstest]
-#[case::the_version("/ignition/version", json!("3.5.0"))]
-#[case::ssh_keys("/passwd/users/0/sshAuthorizedKeys", json!(["k", "l"]))]
-#[case::files("/storage/files", json!([]))]
-#[case::directories("/storage/directories", json!([]))]
-#[case::links("/storage/links", json!([]))]
-#[case::units("/systemd", json!({}))]
-fn what_can_change(#[case] at: &str, #[case] value: Value) {
-    let mut new = full();
-    *new.pointer_mut(at).unwrap() = value;
-    assert_eq!(check(&spec(full()), &spec(new)), Ok(()));
+        "passwd": {"groups": [{"name": "ops"}], "users": [{"name": "core", "passwordHash": "x"}, {"name": "ann", "uid": 7}]},
+        "storage": {"disks": [{"device": "/dev/sda"}], "luks": [{"name": "root"}], "filesystems": [{"device": "/dev/sda1"}]},
+    });
+    assert_eq!(check(&spec(old), &spec(json!({"ignition": {"version": "3.5.0"}}))), Ok(()));
 }
 
 #[rstest]
@@ -103,24 +60,9 @@ fn arguments_of_the_machine_config_can_change() {
 
 #[test]
 fn every_field_is_named() {
-    let mut new = spec(json!({}));
+    let mut new = spec(json!({"kernelArguments": {"shouldExist": ["a"]}}));
     new.fips = Some(true);
-    assert_eq!(
-        fields(&spec(full()), &new),
-        [
-            "ignition.timeouts",
-            "kernelArguments.shouldExist",
-            "kernelArguments.shouldNotExist",
-            "passwd.groups[ops]",
-            "passwd.users[ann]",
-            "passwd.users[core].passwordHash",
-            "spec.fips",
-            "storage.disks[/dev/sda]",
-            "storage.filesystems[/dev/sda1]",
-            "storage.luks[root]",
-            "storage.raid[data]",
-        ]
-    );
+    assert_eq!(fields(&spec(json!({})), &new), ["kernelArguments.shouldExist", "spec.fips"]);
 }
 
 /// Any JSON of the shape that a hostile or hasty hand may write.
