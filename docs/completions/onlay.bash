@@ -25,6 +25,9 @@ _onlay() {
             onlay,diff)
                 cmd="onlay__subcmd__diff"
                 ;;
+            onlay,help)
+                cmd="onlay__subcmd__help"
+                ;;
             onlay,plan)
                 cmd="onlay__subcmd__plan"
                 ;;
@@ -37,6 +40,30 @@ _onlay() {
             onlay,validate)
                 cmd="onlay__subcmd__validate"
                 ;;
+            onlay__subcmd__help,build)
+                cmd="onlay__subcmd__help__subcmd__build"
+                ;;
+            onlay__subcmd__help,butane)
+                cmd="onlay__subcmd__help__subcmd__butane"
+                ;;
+            onlay__subcmd__help,diff)
+                cmd="onlay__subcmd__help__subcmd__diff"
+                ;;
+            onlay__subcmd__help,help)
+                cmd="onlay__subcmd__help__subcmd__help"
+                ;;
+            onlay__subcmd__help,plan)
+                cmd="onlay__subcmd__help__subcmd__plan"
+                ;;
+            onlay__subcmd__help,render)
+                cmd="onlay__subcmd__help__subcmd__render"
+                ;;
+            onlay__subcmd__help,show)
+                cmd="onlay__subcmd__help__subcmd__show"
+                ;;
+            onlay__subcmd__help,validate)
+                cmd="onlay__subcmd__help__subcmd__validate"
+                ;;
             *)
                 ;;
         esac
@@ -44,7 +71,7 @@ _onlay() {
 
     case "${cmd}" in
         onlay)
-            opts="-h -V --help --version build butane diff plan render show validate"
+            opts="-h -V --help --version build butane diff plan render show validate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -100,7 +127,7 @@ _onlay() {
             return 0
             ;;
         onlay__subcmd__butane)
-            opts="-c -d -o -p -r -s -h -V --check --files-dir --output --pretty --raw --strict --raw-errors --help --version"
+            opts="-c -d -o -p -r -s -h -V --check --files-dir --output --pretty --raw --strict --raw-errors --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +149,10 @@ _onlay() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -130,7 +161,7 @@ _onlay() {
             return 0
             ;;
         onlay__subcmd__diff)
-            opts="-R -o -h -V --pool --recursive --output --context --kubeconfig --namespace --help --version"
+            opts="-R -o -n -h -V --pool --recursive --output --context --kubeconfig --namespace --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,6 +191,136 @@ _onlay() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help)
+            opts="build butane diff plan render show validate help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__build)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__butane)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__render)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onlay__subcmd__help__subcmd__validate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -168,7 +329,7 @@ _onlay() {
             return 0
             ;;
         onlay__subcmd__plan)
-            opts="-R -o -h -V --against --recursive --output --context --kubeconfig --namespace --help --version"
+            opts="-R -o -n -h -V --against --recursive --output --context --kubeconfig --namespace --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +356,10 @@ _onlay() {
                     return 0
                     ;;
                 --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -266,12 +431,20 @@ _onlay() {
             return 0
             ;;
         onlay__subcmd__validate)
-            opts="-R -o -h -V --recursive --output --help --version"
+            opts="-f -R -o -h -V --filename --recursive --output --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filename)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0

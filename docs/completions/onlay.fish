@@ -33,6 +33,7 @@ complete -c onlay -n "__fish_onlay_needs_command" -f -a "plan" -d 'Foresee what 
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "show" -d 'Show what a node gets at a path or as a kernel argument, and which MachineConfig says so'
 complete -c onlay -n "__fish_onlay_needs_command" -f -a "validate" -d 'Check MachineConfigs and pools'
+complete -c onlay -n "__fish_onlay_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c onlay -n "__fish_onlay_using_subcommand build" -l pool -d 'Pool to build for; may be left out if the files have one MachineOSConfig' -r
 complete -c onlay -n "__fish_onlay_using_subcommand build" -l base -d 'Image to build on, instead of the one that the files name' -r
 complete -c onlay -n "__fish_onlay_using_subcommand build" -l archive -d 'Write the image into a new file, as an archive of the OCI image layout' -r
@@ -46,6 +47,9 @@ complete -c onlay -n "__fish_onlay_using_subcommand build" -s h -l help -d 'Prin
 complete -c onlay -n "__fish_onlay_using_subcommand build" -s V -l version -d 'Print version'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s d -l files-dir -d 'Directory of the local files and trees that the file names; links do not lead out of it' -r -F
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s o -l output -d 'Write the result into this file' -r -F
+complete -c onlay -n "__fish_onlay_using_subcommand butane" -l color -d 'When errors and warnings have colours: auto is on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s c -l check -d 'Check the file and write no result'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s p -l pretty -d 'Write Ignition over several lines'
 complete -c onlay -n "__fish_onlay_using_subcommand butane" -s r -l raw -d 'Write plain Ignition, never a MachineConfig'
@@ -58,7 +62,7 @@ complete -c onlay -n "__fish_onlay_using_subcommand diff" -s o -l output -d 'How
 json\t'For programs; docs/schemas/diff.json is the schema'"
 complete -c onlay -n "__fish_onlay_using_subcommand diff" -l context -d 'Context of kubectl\'s configuration; without it, the current one' -r
 complete -c onlay -n "__fish_onlay_using_subcommand diff" -l kubeconfig -d 'kubectl\'s configuration; without it, the one that kubectl finds by itself' -r -F
-complete -c onlay -n "__fish_onlay_using_subcommand diff" -l namespace -d 'Namespace of onlay in the cluster' -r
+complete -c onlay -n "__fish_onlay_using_subcommand diff" -s n -l namespace -d 'Namespace of onlay in the cluster' -r
 complete -c onlay -n "__fish_onlay_using_subcommand diff" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand diff" -s V -l version -d 'Print version'
@@ -67,7 +71,7 @@ complete -c onlay -n "__fish_onlay_using_subcommand plan" -s o -l output -d 'How
 json\t'For programs; docs/schemas/plan.json is the schema'"
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -l context -d 'Context of kubectl\'s configuration; without it, the current one' -r
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -l kubeconfig -d 'kubectl\'s configuration; without it, the one that kubectl finds by itself' -r -F
-complete -c onlay -n "__fish_onlay_using_subcommand plan" -l namespace -d 'Namespace of onlay in the cluster' -r
+complete -c onlay -n "__fish_onlay_using_subcommand plan" -s n -l namespace -d 'Namespace of onlay in the cluster' -r
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand plan" -s V -l version -d 'Print version'
@@ -86,8 +90,17 @@ json\t'For programs; docs/schemas/show.json is the schema'"
 complete -c onlay -n "__fish_onlay_using_subcommand show" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand show" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand validate" -s f -l filename -d 'The same, as kubectl has it' -r -F
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s o -l output -d 'How to write the result' -r -f -a "text\t'For people'
 json\t'For programs; docs/schemas/validate.json is the schema'"
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s R -l recursive -d 'Look into directories below the given ones'
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c onlay -n "__fish_onlay_using_subcommand validate" -s V -l version -d 'Print version'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "build" -d 'Build the image of a pool on this machine, as a Job of the cluster would'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "butane" -d 'Translate a Butane file'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "diff" -d 'Show what differs between two configurations, and what that costs a node'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "plan" -d 'Foresee what files do to the pools of a cluster, and when which node goes'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "render" -d 'Merge MachineConfigs into the configuration of a pool'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "show" -d 'Show what a node gets at a path, and which MachineConfig says so'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "validate" -d 'Check MachineConfigs and pools'
+complete -c onlay -n "__fish_onlay_using_subcommand help; and not __fish_seen_subcommand_from build butane diff plan render show validate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -10,14 +10,7 @@ use crate::examples;
 
 /// See what a cluster with onlay makes of MachineConfigs, before it does.
 #[derive(Debug, Parser)]
-#[command(
-    name = "onlay",
-    version,
-    propagate_version = true,
-    disable_help_subcommand = true,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "onlay", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+use arguments::Verb;
 pub use commands::schemas;
 pub use exit::Exit;
 pub use streams::Streams;
@@ -33,11 +34,15 @@ const NARROWEST: usize = 60;
 
 /// The program: the arguments and streams of the process, and colours where they end at a terminal.
 pub fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    if let Ok(Verb::Butane(arguments)) = arguments::parse(&line) {
+        arguments.color().write_global();
+    }
     let (mut out, mut err) = (anstream::stdout().lock(), anstream::stderr().lock());
     let terminal = terminal_size::terminal_size_of(io::stderr());
     let width = terminal.map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(NARROWEST, WIDTH));
     let mut streams = Streams { input: &mut io::stdin().lock(), out: &mut out, err: &mut err, width };
-    run(std::env::args_os(), &mut streams).into()
+    run(line, &mut streams).into()
 }
 
 /// Runs a command line, whose first part is the name of the program.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anstream::ColorChoice;
+use clap::ValueEnum;
 use onlay_core::butane::{self, LocalFiles, Options, Severity, Translated};
 
 use crate::finding::{self, Finding, Source, Spot};
@@ -40,6 +42,29 @@ pub struct Arguments {
     /// Write errors and warnings one a line, without the text around them
     #[arg(long)]
     raw_errors: bool,
+    /// When errors and warnings have colours: auto is on a terminal
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", default_missing_value = "always",
+        num_args = 0..=1, require_equals = true)]
+    color: Color,
+}
+
+/// When errors and warnings have colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Arguments {
+    /// What streams shall do with colours.
+    pub fn color(&self) -> ColorChoice {
+        match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
 }
 
 /// Runs `onlay butane`.

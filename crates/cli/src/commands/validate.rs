@@ -21,8 +21,11 @@ use crate::{Exit, Streams, selection};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// YAML or JSON files, directories of them, directories with a kustomization, or - for standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "filename", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The same, as kubectl has it
+    #[arg(short = 'f', long, value_name = "FILE")]
+    filename: Vec<PathBuf>,
     /// Look into directories below the given ones
     #[arg(short = 'R', long)]
     recursive: bool,
@@ -82,7 +85,8 @@ struct Configured {
 
 /// Runs `onlay validate`.
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
-    let input = input::read(&arguments.files, arguments.recursive, streams.input);
+    let files: Vec<PathBuf> = arguments.filename.iter().chain(&arguments.files).cloned().collect();
+    let input = input::read(&files, arguments.recursive, streams.input);
     let (result, findings) = check(input);
     let exit = if any_error(&findings) { Exit::Error } else { Exit::Well };
     match arguments.output {

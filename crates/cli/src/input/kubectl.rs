@@ -26,7 +26,7 @@ pub struct Cluster {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Namespace of onlay in the cluster
-    #[arg(long, value_name = "NAME", default_value = names::NAMESPACE)]
+    #[arg(short, long, value_name = "NAME", default_value = names::NAMESPACE)]
     namespace: String,
 }
 
