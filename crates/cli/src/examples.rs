@@ -183,7 +183,9 @@ itself says who wrote what; if it does not, everything that it was merged from m
         name: "validate",
         about: "\
 Each MachineConfig is checked by itself, then what each pool gets: the pools of the files, and those that roles of \
-MachineConfigs name. Objects of other APIs are only counted.",
+MachineConfigs name. Values, labels and names are checked as an API server checks those of a new object, rules in CEL included. \
+Not checked is what only a cluster knows: its admission policies, rules that compare with the object before, and whether \
+what an object names exists. Objects of other APIs are only counted.",
         examples: &[
             Example { purpose: "All files of a directory", line: "onlay validate machineconfigs", code: 0 },
             Example { purpose: "A mistake, and where it is", line: "onlay validate broken.yaml", code: 1 },

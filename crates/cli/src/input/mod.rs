@@ -5,6 +5,7 @@ pub mod files;
 pub mod kubectl;
 mod kustomize;
 pub mod local;
+mod metadata;
 pub mod objects;
 mod said;
 mod scalar;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use crate::finding::{Finding, Severity, Source};
 
+use objects::Writer;
 pub use objects::{Known, Object};
 
 /// The objects of some files, and what is wrong with them.
@@ -32,7 +34,7 @@ impl Input {
     /// The objects of a text that the cluster gave. What its API server lets pass is nothing to tell people about.
     pub fn of_cluster(source: &Arc<Source>) -> Self {
         let mut input = Self::default();
-        objects::read(source, &mut input);
+        objects::read(source, Writer::Cluster, &mut input);
         input.findings.retain(|finding| finding.severity == Severity::Error);
         input
     }
@@ -50,7 +52,7 @@ pub fn read(paths: &[PathBuf], recursive: bool, stdin: &mut dyn Read) -> Input {
     let mut input = Input::default();
     for text in files::read(paths, recursive, stdin) {
         match text {
-            Ok(source) => objects::read(&source, &mut input),
+            Ok(source) => objects::read(&source, Writer::Person, &mut input),
             Err(finding) => input.findings.push(finding),
         }
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::yaml::{self, Broken, Document, Id, Step};
-use super::{Input, field, shape};
+use super::{Input, field, metadata, shape};
 use crate::finding::{Finding, Source, Spot};
 
 /// Warnings about one object that are shown; people read the first ones.
@@ -32,6 +32,15 @@ pub struct Object {
     source: Arc<Source>,
     document: Arc<Document>,
     root: Id,
+}
+
+/// Who has written an object. An API server has let pass what a cluster answers, perhaps by rules that are older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A person.
+    Person,
+    /// An API server.
+    Cluster,
 }
 
 /// Objects that onlay reads.
@@ -126,11 +135,11 @@ impl Object {
 }
 
 /// Reads the objects of a text.
-pub fn read(source: &Arc<Source>, input: &mut Input) {
+pub fn read(source: &Arc<Source>, writer: Writer, input: &mut Input) {
     match yaml::load(&source.text) {
         Ok(documents) => {
             for document in documents.into_iter().map(Arc::new) {
-                read_node(source, &document, 0, input);
+                read_node((source, &document), 0, writer, input);
             }
         }
         Err(broken) => input.findings.push(of_broken(source, broken)),
@@ -143,7 +152,7 @@ fn of_broken(source: &Arc<Source>, broken: Broken) -> Finding {
 }
 
 /// Reads an object, or all objects of a list.
-fn read_node(source: &Arc<Source>, document: &Arc<Document>, root: Id, input: &mut Input) {
+fn read_node(text @ (source, document): (&Arc<Source>, &Arc<Document>), root: Id, writer: Writer, input: &mut Input) {
     let items = document.entries(root, &[Step::Name("items".to_owned())]);
     let value = match document.value(root) {
         Ok(value) => value,
@@ -152,12 +161,12 @@ fn read_node(source: &Arc<Source>, document: &Arc<Document>, root: Id, input: &m
     let kind = value["kind"].as_str().unwrap_or_default().to_owned();
     if kind.ends_with("List") && value["items"].is_array() {
         for item in items {
-            read_node(source, document, item, input);
+            read_node(text, item, writer, input);
         }
         return;
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (api_version, name) = (text(&value["apiVersion"]), text(&value["metadata"]["name"]));
+    let plain = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (api_version, name) = (plain(&value["apiVersion"]), plain(&value["metadata"]["name"]));
     let (source, document) = (Arc::clone(source), Arc::clone(document));
     let mut object = Object { api_version, kind, name, known: Known::Other, source, document, root };
     match identify(&object, &value) {
@@ -166,7 +175,7 @@ fn read_node(source: &Arc<Source>, document: &Arc<Document>, root: Id, input: &m
             input.objects.push(object);
         }
         Ok(true) => {
-            let findings = read_known(&mut object, value).unwrap_or_else(|finding| vec![finding]);
+            let findings = read_known(&mut object, value, writer).unwrap_or_else(|finding| vec![finding]);
             if !crate::finding::any_error(&findings) {
                 input.objects.push(object);
             }
@@ -210,11 +219,12 @@ fn identify(object: &Object, value: &Value) -> Result<bool, Finding> {
 }
 
 /// Checks shape and name, and reads the fields.
-fn read_known(object: &mut Object, value: Value) -> Result<Vec<Finding>, Finding> {
-    let mut findings = misfits(object, &value)?;
-    findings.extend(name_fault(object).map(|message| {
-        let finding = Finding::error(object.title(), message).in_field("metadata.name");
-        finding.at(Some(object.spot("metadata.name")))
+fn read_known(object: &mut Object, value: Value, writer: Writer) -> Result<Vec<Finding>, Finding> {
+    let mut findings = misfits(object, &value, writer)?;
+    let name = name_fault(object).map(|message| ("metadata.name".to_owned(), message));
+    findings.extend(name.into_iter().chain(metadata::faults(&value["metadata"])).map(|(field, message)| {
+        let spot = object.spot(&field);
+        Finding::error(object.title(), message).in_field(field).at(Some(spot))
     }));
     if crate::finding::any_error(&findings) {
         return Ok(findings);
@@ -249,10 +259,14 @@ fn misshapen(object: &Object, error: &serde_json::Error) -> Finding {
 }
 
 /// What in the object its schema does not allow, errors first.
-fn misfits(object: &Object, value: &Value) -> Result<Vec<Finding>, Finding> {
+fn misfits(object: &Object, value: &Value, writer: Writer) -> Result<Vec<Finding>, Finding> {
     let mut misfits = Vec::new();
     if let Some(schema) = schemas()?.get(&object.kind).and_then(|kind| kind.schema(&object.api_version)) {
-        shape::check(value, schema, "", &mut misfits);
+        shape::check(value, schema, "", writer, &mut misfits);
+        // As an API server does it: rules are for objects whose fields are right one by one.
+        if writer == Writer::Person && misfits.iter().all(|misfit| misfit.is_dropped) {
+            shape::rules::check(value, schema, &mut misfits);
+        }
     }
     let (dropped, wrong): (Vec<_>, Vec<_>) = misfits.into_iter().partition(|misfit| misfit.is_dropped);
     let finding = |misfit: shape::Misfit| {
@@ -268,7 +282,7 @@ fn name_fault(object: &Object) -> Option<String> {
     if object.name.is_empty() {
         return Some("missing; every object needs a name".to_owned());
     }
-    (!is_name(&object.name)).then(|| {
+    (!metadata::is_name(&object.name)).then(|| {
         format!(
             "{:?} is no name; write lower-case letters, digits, \"-\" and \".\", beginning and ending with a letter \
              or digit",
@@ -279,18 +293,6 @@ fn name_fault(object: &Object) -> Option<String> {
 
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
     serde_json::from_value(value)
-}
-
-/// Whether the API server takes this name.
-fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let part = |part: &str| {
-        let bytes = part.as_bytes();
-        bytes.first().copied().is_some_and(plain)
-            && bytes.last().copied().is_some_and(plain)
-            && bytes.iter().all(|byte| plain(*byte) || *byte == b'-')
-    };
-    name.len() <= 253 && name.split('.').all(part)
 }
 
 /// A kind that onlay knows: its schema in each version, the stored one first.

@@ -1,9 +1,17 @@
-//! Whether an object has the shape of its kind: known fields, with values of the right type.
+//! Whether an object has the shape of its kind: known fields, with values that the API server takes.
 //!
-//! Source of the rules: the schemas that the API server gets. Types, `required` and `enum` are looked at, and unknown
-//! fields, which the API server drops; patterns, lengths and CEL rules are left to the API server.
+//! Source of the rules: the schemas that the API server gets. Unknown fields are named, which the API server drops. What an
+//! object reports of itself in `status` is written by no person, so only its types are looked at.
+
+mod limits;
+pub mod rules;
 
 use serde_json::Value;
+
+use super::objects::Writer;
+
+/// The field in which objects report of themselves.
+const STATUS: &str = "status";
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +25,7 @@ pub struct Misfit {
 }
 
 /// Everything in `value` that the schema does not allow, in the order of the value.
-pub fn check(value: &Value, schema: &Value, field: &str, misfits: &mut Vec<Misfit>) {
+pub fn check(value: &Value, schema: &Value, field: &str, writer: Writer, misfits: &mut Vec<Misfit>) {
     if value.is_null() {
         return;
     }
@@ -31,10 +39,14 @@ pub fn check(value: &Value, schema: &Value, field: &str, misfits: &mut Vec<Misfi
         let message = format!("{} is not allowed; write {}", excerpt(value), allowed.join(" or "));
         misfits.push(Misfit { field: field.to_owned(), message, is_dropped: false });
     }
+    if writer == Writer::Person && !field.starts_with(STATUS) {
+        let faults = limits::faults(value, schema).into_iter();
+        misfits.extend(faults.map(|message| Misfit { field: field.to_owned(), message, is_dropped: false }));
+    }
     match value {
         Value::Array(entries) => {
             for (index, entry) in entries.iter().enumerate() {
-                check(entry, &schema["items"], &format!("{field}[{index}]"), misfits);
+                check(entry, &schema["items"], &format!("{field}[{index}]"), writer, misfits);
             }
         }
         Value::Object(fields) => {
@@ -45,18 +57,18 @@ pub fn check(value: &Value, schema: &Value, field: &str, misfits: &mut Vec<Misfi
                 }
             }
             for (name, value) in fields {
-                check_field(name, value, schema, &inside(field, name), misfits);
+                check_field(name, value, schema, (&inside(field, name), writer), misfits);
             }
         }
         _ => {}
     }
 }
 
-fn check_field(name: &str, value: &Value, schema: &Value, field: &str, misfits: &mut Vec<Misfit>) {
+fn check_field(name: &str, value: &Value, schema: &Value, (field, writer): (&str, Writer), misfits: &mut Vec<Misfit>) {
     if let Some(known) = schema["properties"].get(name) {
-        check(value, known, field, misfits);
+        check(value, known, field, writer, misfits);
     } else if schema["additionalProperties"].is_object() {
-        check(value, &schema["additionalProperties"], field, misfits);
+        check(value, &schema["additionalProperties"], field, writer, misfits);
     } else if let Some(properties) = schema["properties"].as_object()
         && schema["x-kubernetes-preserve-unknown-fields"] != true
     {
@@ -120,7 +132,8 @@ mod tests {
             "color": {"type": "string", "enum": ["red", "blue"]},
             "labels": {"type": "object", "additionalProperties": {"type": "string"}},
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-            "list": {"type": "array", "items": {"type": "string"}},
+            "list": {"type": "array", "items": {"type": "string", "maxLength": 3}},
+            "status": {"type": "object", "properties": {"size": {"type": "integer", "maximum": 3}}},
         }})
     }
 
@@ -135,10 +148,13 @@ mod tests {
     #[case::another_value(json!({"name": "a", "color": "green"}),
         &["color: \"green\" is not allowed; write \"red\" or \"blue\""])]
     #[case::an_unknown_field(json!({"name": "a", "sice": 1}), &["sice: is ignored: there is no field of this name; \
-        known are color, free, labels, list, name, size, unavailable"])]
+        known are color, free, labels, list, name, size, status, unavailable"])]
+    #[case::an_entry_that_is_too_long(json!({"name": "a", "list": ["abcd"]}),
+        &["list[0]: has 4 characters, and may have 3 at most"])]
+    #[case::what_an_object_reports(json!({"name": "a", "status": {"size": 4}}), &[])]
     fn misfits_are_named(#[case] value: Value, #[case] expected: &[&str]) {
         let mut misfits = Vec::new();
-        check(&value, &schema(), "", &mut misfits);
+        check(&value, &schema(), "", Writer::Person, &mut misfits);
         let found: Vec<String> = misfits.iter().map(|each| format!("{}: {}", each.field, each.message)).collect();
         assert_eq!(found, expected);
     }

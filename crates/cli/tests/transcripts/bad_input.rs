@@ -344,3 +344,41 @@ fn all_mistakes_of_one_object() {
     let text = machine_config("a", config) + "  extensions: [foo]\n  kernelType: rt\n";
     seen!("all_mistakes", &[("a.yaml", &text)], "onlay validate a.yaml");
 }
+
+#[test]
+fn what_an_api_server_would_refuse() {
+    let os_config = |push: &str| {
+        format!(
+            "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineOSConfig\nmetadata:\n  name: layered\nspec:\n  \
+             machineConfigPool: {{name: layered}}\n  imageBuilder: {{imageBuilderType: Job}}\n  renderedImagePushSecret: \
+             {{name: push}}\n  renderedImagePushSpec: '{push}'\n"
+        )
+    };
+    let configuration = "apiVersion: operator.openshift.io/v1\nkind: MachineConfiguration\nmetadata:\n  name: cluster\nspec:\n  \
+                         nodeDisruptionPolicy:\n    files:\n    - path: /etc/a\n      actions: [{type: None}, {type: Reboot}]\n    \
+                         - path: /etc/b\n      actions: [{type: Restart}]\n";
+    let policy = "apiVersion: onlay.dev/v1alpha1\nkind: LayeringPolicy\nmetadata:\n  name: worker\nspec:\n  build: \
+                  {timeoutSeconds: -5, retries: 1000}\n";
+    let label = motd("a").replace("role: worker", "role: 'a b!'");
+    let files = [
+        ("foo.yaml", &*os_config("foo")),
+        ("empty.yaml", &os_config("")),
+        ("scheme.yaml", &os_config("https://reg.io/foo/bar:1")),
+        ("digest.yaml", &os_config("reg.io/foo/bar@sha256:abc")),
+        ("configuration.yaml", configuration),
+        ("policy.yaml", policy),
+        ("label.yaml", &label),
+    ];
+    let line = "for each in foo empty scheme digest configuration policy label; do onlay validate $each.yaml; done";
+    seen!("refused_by_schema", &files, line);
+}
+
+#[test]
+fn files_are_named_as_kubectl_has_it() {
+    let directory = directory(&[("a.yaml", &motd("a")), ("b.yaml", &motd("b"))]);
+    let seen = transcript(directory.path(), "onlay validate -f a.yaml --filename b.yaml", b"");
+    assert!(seen.contains("from a, b\n2 valid objects, 0 errors"), "{seen}");
+    let seen =
+        transcript(directory.path(), "onlay help validate | head -1; onlay butane --color=never --help | head -1", b"");
+    assert!(seen.contains("Check MachineConfigs and pools\nTranslate a Butane file\n"), "{seen}");
+}

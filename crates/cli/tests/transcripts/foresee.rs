@@ -181,6 +181,7 @@ fn a_pool_that_is_nowhere() {
     seen!("diff_pool_nowhere", &files, "onlay diff now.yaml wanted.yaml --pool wroker");
     let moved = with_file("/etc/motd", "other").replace("role: worker", "role: wroker");
     let build = OS_CONFIG.replace("machineConfigPool: {name: worker}", "machineConfigPool: {name: wroker}");
+    let build = build.replace("metadata: {name: worker}", "metadata: {name: wroker}");
     seen!(
         "plan_pool_nowhere",
         &[("now.yaml", CLUSTER), ("wanted.yaml", &(moved + &build))],
