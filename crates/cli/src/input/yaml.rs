@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_json::{Map, Value};
 
@@ -216,7 +218,20 @@ fn value_of(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, 
     let short = tag.as_deref().map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag));
     match short {
         Some("str" | "!") => return Ok(Value::from(text)),
-        None | Some("int" | "float" | "bool" | "null") => {}
+        Some("binary") => {
+            let bytes = STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).ok();
+            let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            return decoded.map(Value::from).ok_or_else(|| "is no text in base64; write the text itself".to_owned());
+        }
+        Some(tag @ ("int" | "float" | "bool" | "null")) => {
+            let value = scalar::plain(text).filter(|value| match tag {
+                "bool" => value.is_boolean(),
+                "null" => value.is_null(),
+                _ => value.is_number(),
+            });
+            return value.ok_or_else(|| format!("{text:?} is no {tag}; {WAY_OUT}"));
+        }
+        None => {}
         Some(tag) => return Err(format!("the tag {tag:?} is not read here; {WAY_OUT}")),
     }
     if style != ScalarStyle::Plain {

@@ -23,6 +23,10 @@ fn broken(text: &str) -> Broken {
 #[case::json_with_tabs("{\n\t\"a\": [1,\n\t\t\"x\\u00e9\"]\n}", vec![json!({"a": [1, "xé"]})])]
 #[case::aliases("a: &x {b: 1}\nc: *x\n", vec![json!({"a": {"b": 1}, "c": {"b": 1}})])]
 #[case::merge_keys("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  c: 3\n", vec![json!({"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}})])]
+#[case::tags_of_quoted_texts(
+    "a: !!int \"0644\"\nb: !!binary ZGF0YToseA==\nc: !!bool \"yes\"\nd: !!null \"\"\ne: !!float \"1.5\"\n",
+    vec![json!({"a": 420, "b": "data:,x", "c": true, "d": null, "e": 1.5})]
+)]
 #[case::tags("a: !!str 5\nb: !!int 7\n", vec![json!({"a": "5", "b": 7})])]
 #[case::quotes("a: \"yes\"\nb: 'no'\n", vec![json!({"a": "yes", "b": "no"})])]
 fn a_text_says(#[case] text: &str, #[case] expected: Vec<Value>) {
@@ -35,7 +39,9 @@ fn a_text_says(#[case] text: &str, #[case] expected: Vec<Value>) {
 #[case::a_key_twice("a: 1\nb: 2\na: 3\n", "\"a\" is there twice, first in line 1", 3)]
 #[case::an_alias_in_its_anchor("a: &x\n  - *x\n", "within its own anchor", 2)]
 #[case::an_alias_of_nothing("a: *x\n", "is no YAML", 1)]
-#[case::an_unknown_tag("a: !!binary aGk=\n", "the tag \"binary\" is not read here", 1)]
+#[case::an_unknown_tag("a: !!timestamp 2020-01-01\n", "the tag \"timestamp\" is not read here", 1)]
+#[case::no_base64("a: !!binary hello\n", "is no text in base64", 1)]
+#[case::no_number("a: !!int \"x\"\n", "\"x\" is no int", 1)]
 #[case::a_number_that_json_does_not_have("a: .inf\n", "no number that JSON has", 1)]
 #[case::a_list_as_key("? [a]\n: 1\n", "is no key", 1)]
 fn a_broken_text_says_why_and_where(#[case] text: &str, #[case] says: &str, #[case] line: usize) {
