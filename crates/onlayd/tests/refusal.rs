@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
@@ -16,26 +15,6 @@ use tokio::process::Command;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The kind ClusterOperator, as small as can be.
-fn definition() -> CustomResourceDefinition {
-    serde_json::from_value(json!({
-        "metadata": {"name": "clusteroperators.config.openshift.io"},
-        "spec": {
-            "group": "config.openshift.io",
-            "scope": "Cluster",
-            "names": {
-                "kind": "ClusterOperator", "listKind": "ClusterOperatorList",
-                "plural": "clusteroperators", "singular": "clusteroperator",
-            },
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-            }],
-        },
-    }))
-    .unwrap()
-}
 
 fn operators(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("config.openshift.io", "v1", "ClusterOperator");
@@ -54,7 +33,7 @@ fn controller(server: &ApiServer) -> Command {
 async fn the_controller_does_not_start_beside_openshifts_operator_and_names_it() {
     let server = ApiServer::start().await.unwrap();
     let client = server.client().await.unwrap();
-    objects::define(&client, &[definition()]).await.unwrap();
+    objects::define(&client, &[objects::cluster_operators()]).await.unwrap();
     let name = "machine-config";
     let operator = json!({
         "apiVersion": "config.openshift.io/v1", "kind": "ClusterOperator", "metadata": {"name": name},

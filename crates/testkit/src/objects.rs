@@ -3,7 +3,11 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
+    CustomResourceDefinitionVersion, CustomResourceValidation, JSONSchemaProps,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
@@ -32,6 +36,37 @@ pub enum ObjectError {
     /// The kind is not served.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+}
+
+/// The definition of OpenShift's kind ClusterOperator, as small as can be.
+pub fn cluster_operators() -> CustomResourceDefinition {
+    let any = JSONSchemaProps {
+        type_: Some("object".into()),
+        x_kubernetes_preserve_unknown_fields: Some(true),
+        ..JSONSchemaProps::default()
+    };
+    CustomResourceDefinition {
+        metadata: ObjectMeta { name: Some("clusteroperators.config.openshift.io".into()), ..ObjectMeta::default() },
+        spec: CustomResourceDefinitionSpec {
+            group: "config.openshift.io".into(),
+            scope: "Cluster".into(),
+            names: CustomResourceDefinitionNames {
+                kind: "ClusterOperator".into(),
+                plural: "clusteroperators".into(),
+                singular: Some("clusteroperator".into()),
+                ..CustomResourceDefinitionNames::default()
+            },
+            versions: vec![CustomResourceDefinitionVersion {
+                name: "v1".into(),
+                served: true,
+                storage: true,
+                schema: Some(CustomResourceValidation { open_api_v3_schema: Some(any) }),
+                ..CustomResourceDefinitionVersion::default()
+            }],
+            ..CustomResourceDefinitionSpec::default()
+        },
+        status: None,
+    }
 }
 
 /// Applies definitions of kinds and waits until each one is served.

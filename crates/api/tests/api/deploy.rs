@@ -27,7 +27,7 @@ async fn applying_once_more_changes_nothing() {
 
 /// As the page about builds says it.
 const FILL: &str = "\
-$ kubectl create configmap onlay-trusted-ca -n openshift-machine-config-operator --from-file=ca-bundle.crt=corporate-ca.pem \\
+kubectl create configmap onlay-trusted-ca -n openshift-machine-config-operator --from-file=ca-bundle.crt=corporate-ca.pem \\
     --dry-run=client -o yaml | kubectl apply --server-side --field-manager=corporate-ca -f -
 ";
 
@@ -38,8 +38,7 @@ async fn authorities_that_a_person_has_written_stay_when_everything_is_applied_o
     let (server, directory) = (installed().await, tempfile::tempdir().unwrap());
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("corporate-ca.pem"), "certificates").unwrap();
-    let command =
-        FILL.trim_start_matches('$').replace("\\\n", " ").replace("corporate-ca.pem", &at("corporate-ca.pem"));
+    let command = FILL.replace("\\\n", " ").replace("corporate-ca.pem", &at("corporate-ca.pem"));
     let (create, apply) = command.split_once('|').unwrap();
     let words = |line: &str| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>();
     let run = async |words: Vec<String>| {

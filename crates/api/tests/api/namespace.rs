@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use onlay_api::names::{AGENT_ACCOUNT, CONTROLLER_ACCOUNT, NAMESPACE, NODE_SECRETS_NAMESPACE};
@@ -70,25 +69,6 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
-/// The kind of OpenShift's operators, as small as can be.
-fn cluster_operators() -> CustomResourceDefinition {
-    of(json!({
-        "metadata": {"name": "clusteroperators.config.openshift.io"},
-        "spec": {
-            "group": "config.openshift.io",
-            "scope": "Cluster",
-            "names": {
-                "kind": "ClusterOperator", "listKind": "ClusterOperatorList",
-                "plural": "clusteroperators", "singular": "clusteroperator",
-            },
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-            }],
-        },
-    }))
-}
-
 #[tokio::test]
 async fn openshifts_operator_is_asked_for_before_anything_is_applied() {
     let section = Section::of("## Before");
@@ -100,7 +80,7 @@ async fn openshifts_operator_is_asked_for_before_anything_is_applied() {
     let said = ask().await.unwrap_err();
     assert!(said.contains("the server doesn't have a resource type \"clusteroperator\""), "{said}");
 
-    objects::define(&client, &[cluster_operators()]).await.unwrap();
+    objects::define(&client, &[objects::cluster_operators()]).await.unwrap();
     let said = ask().await.unwrap_err();
     assert!(said.contains("(NotFound)"), "{said}");
     let kind = kube::core::GroupVersionKind::gvk("config.openshift.io", "v1", "ClusterOperator");
