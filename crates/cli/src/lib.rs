@@ -11,6 +11,7 @@ mod exit;
 pub mod finding;
 mod input;
 mod output;
+mod pool_name;
 mod provided;
 mod selection;
 mod streams;

@@ -15,8 +15,8 @@ use crate::build::containerfile;
 use crate::conversion;
 use crate::pools::{self, PoolError};
 use crate::render::{self, Fault, Problem, RenderError, is_rendered};
-use crate::rollout::candidates::{UNREADABLE, max_unavailable};
-use crate::rollout::wait::WaitReason;
+use crate::rollout::candidates::max_unavailable;
+use crate::rollout::wait::{UNREADABLE, WaitReason};
 
 /// A field, and what there is to say about it. The field is empty if it is about the whole object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

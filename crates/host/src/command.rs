@@ -166,7 +166,7 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> std::io::Result<Option<Ex
     let end = limit.map(|limit| Instant::now() + limit);
     while !is_ready(&handle, end.map(|end| end.saturating_duration_since(Instant::now())))? {
         if end.is_some_and(|end| Instant::now() >= end) {
-            family::end(child)?;
+            programs::end(child)?;
             return Ok(None);
         }
     }

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use camino::Utf8PathBuf;
 use onlay_builder::{Destination, Paths};
 
-use crate::arguments::pool_name;
 use crate::finding::{Finding, any_error};
+use crate::pool_name::pool_name;
 use crate::{Exit, Streams, input, world};
 
 /// Arguments of `onlay build`.

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::sides::{Operand, Read, Sides};
-use crate::arguments::pool_name;
 use crate::finding::{Finding, Report, any_error, once};
 use crate::input::kubectl::Cluster;
 use crate::output::{changes, json};
+use crate::pool_name::pool_name;
 use crate::{Exit, Streams, selection};
 
 /// Arguments of `onlay diff`.

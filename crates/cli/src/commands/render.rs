@@ -8,10 +8,10 @@ use onlay_core::render::desired;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::arguments::pool_name;
 use crate::finding::{Finding, Report, any_error};
 use crate::input::{self, Object};
 use crate::output::{json, rendered, tree, yaml};
+use crate::pool_name::pool_name;
 use crate::{Exit, Streams, selection};
 
 /// Arguments of `onlay render`.

@@ -17,10 +17,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::found::Found;
-use crate::arguments::pool_name;
 use crate::finding::{Finding, Report, any_error};
 use crate::input::{self, Object};
 use crate::output::json;
+use crate::pool_name::pool_name;
 use crate::{Exit, Streams, selection};
 
 /// Kernel arguments that an error names at most.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use crate::finding::{Finding, Severity, Source};
 
-use objects::Writer;
 pub use objects::{Known, Object};
+use shape::Writer;
 
 /// The objects of some files, and what is wrong with them.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use onlay_core::conversion::{self, ConversionError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::shape::Writer;
 use super::yaml::{self, Broken, Document, Id, Step};
 use super::{Input, field, metadata, shape};
 use crate::finding::{Finding, Source, Spot};
@@ -32,15 +33,6 @@ pub struct Object {
     source: Arc<Source>,
     document: Arc<Document>,
     root: Id,
-}
-
-/// Who has written an object. An API server has let pass what a cluster answers, perhaps by rules that are older.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writer {
-    /// A person.
-    Person,
-    /// An API server.
-    Cluster,
 }
 
 /// Objects that onlay reads.

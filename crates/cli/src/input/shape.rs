@@ -8,10 +8,17 @@ pub mod rules;
 
 use serde_json::Value;
 
-use super::objects::Writer;
-
 /// The field in which objects report of themselves.
 const STATUS: &str = "status";
+
+/// Who has written an object. An API server has let pass what a cluster answers, perhaps by rules that are older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A person.
+    Person,
+    /// An API server.
+    Cluster,
+}
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,6 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::wait::WaitReason;
 
-/// What there is to say of a `maxUnavailable` that cannot be read.
-pub const UNREADABLE: &str = "is neither a number from 0 on nor a percentage; write 1 or \"10%\", for example";
-
 /// How many nodes of a pool of `size` may be out of service at once.
 ///
 /// One if nothing is written; a percentage is rounded down; never more than there are, and never less than one, since a

@@ -7,7 +7,8 @@ use std::fmt;
 use jiff::Timestamp;
 use onlay_api::machine_config_node::UpdatePhase;
 
-use super::candidates::UNREADABLE;
+/// What there is to say of a `maxUnavailable` that cannot be read.
+pub const UNREADABLE: &str = "is neither a number from 0 on nor a percentage; write 1 or \"10%\", for example";
 
 /// What a node waits for, or why it cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

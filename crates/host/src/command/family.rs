@@ -5,24 +5,17 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::{is_ready, programs};
+use super::is_ready;
 
 /// How often a family is looked at before it is killed: what is stopped starts nothing more.
 const LOOKS: usize = 5;
 /// How long those who were killed may take to be gone: the kernel may be about to write for them.
 const GOING: Duration = Duration::from_secs(10);
-
-/// Kills a child and everything below it, as [`kill`] does, and waits for its end.
-pub fn end(child: &mut Child) -> io::Result<()> {
-    kill(Pid::from_child(child))?;
-    programs::reap(child).map(drop)
-}
 
 /// Kills a process that nobody has waited for and everything below it, other groups and sessions too, and waits until they are gone.
 ///

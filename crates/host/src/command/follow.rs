@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::{Error, Runner, family, wait};
+use super::{Error, Runner, family, programs, wait};
 
 /// Bytes that a program moves at least while it does not stand still: the words by which a connection is kept open move less.
 const LITTLE: u64 = 16 << 10;
@@ -66,11 +66,11 @@ impl Runner {
                 wait(&mut child, left).map_err(failed)?
             }
             Some(Cut::Late | Cut::Stopped) => {
-                family::end(&mut child).map_err(failed)?;
+                programs::end(&mut child).map_err(failed)?;
                 None
             }
             Some(Cut::StoodStill(patience)) => {
-                family::end(&mut child).map_err(failed)?;
+                programs::end(&mut child).map_err(failed)?;
                 return Err(Error::StoodStill { command: name(), patience });
             }
         };

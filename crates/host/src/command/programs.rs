@@ -56,6 +56,12 @@ pub fn reap(child: &mut Child) -> io::Result<ExitStatus> {
     Ok(status)
 }
 
+/// Kills a program and everything below it, as [`family::kill`] does, and waits for its end.
+pub fn end(child: &mut Child) -> io::Result<()> {
+    family::kill(Pid::from_child(child))?;
+    reap(child).map(drop)
+}
+
 fn programs() -> MutexGuard<'static, Programs> {
     PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner)
 }
