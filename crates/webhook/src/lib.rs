@@ -28,7 +28,7 @@ pub use keeper::KeeperError;
 
 /// How long requests are still taken when the process is asked to end: nobody tells it when the last API server has learnt
 /// that it is no endpoint of the Service any more.
-const LINGER: Duration = Duration::from_secs(6);
+const LINGER: Duration = Duration::from_secs(3);
 /// How long requests that are under way may take after that.
 const GRACE: Duration = Duration::from_secs(5);
 
