@@ -166,12 +166,14 @@ async fn the_page_about_a_node_shows_what_is_there() {
     let node = async |command: &str| cluster.on_node(WORKERS[0], command).await;
     let status: Value = serde_json::from_str(&node(&status).await).unwrap();
     assert!(status["deployments"].is_array(), "{status}");
-    let said = node(&guard).await;
-    assert!(said.contains("onlay-guard"), "{said}");
     let journal: Value = serde_json::from_str(&node(&journal).await).unwrap();
     assert!(journal.is_object(), "{journal}");
 
-    cluster.kubectl(&["delete", "mc", "60-worker-page"]).await;
+    // A node that was never updated has a guard from its next boot on.
     cluster.kubectl(&["delete", "pdb,deployment", "held"]).await;
     cluster.pool_is("worker", "Updated with 2 machines", NODE * 2, |pool| updated(pool, 2)).await;
+    let said = node(&guard).await;
+    assert!(said.contains("onlay-guard"), "{said}");
+    cluster.kubectl(&["delete", "mc", "60-worker-page"]).await;
+    cluster.pool_is("worker", "Updated without the file", NODE * 2, |pool| updated(pool, 2)).await;
 }
