@@ -207,7 +207,7 @@ fn a_push_failure_has_a_cause(#[case] recorded: &str, #[case] cause: Cause) {
     Cause::MachineFailed
 )]
 #[case::of_a_file_to_copy(
-    "building at STEP \"COPY a /a\": checking on sources under \"/work/context\": copier: stat: \"/a b\": permission denied",
+    "building at STEP \"COPY a /a\": checking on sources under \"/context\": copier: stat: \"/a b\": permission denied",
     Cause::MachineFailed
 )]
 #[case::by_docker_hub("errors:\ndenied: requested access to the resource is denied\n", Cause::AccessDenied)]

@@ -209,19 +209,6 @@ fn delete_jobs<'b, 'a: 'b>(parts: impl IntoIterator<Item = &'b PartOfBuild<'a>>,
     with_job.for_each(|part| decision.act(Action::DeleteJob(part.part.job.clone())));
 }
 
-fn going(
-    observed: &Observed<'_>,
-    target: &Target<'_>,
-    build: &Build<'_>,
-    turn: Turn<'_>,
-    now: Timestamp,
-    decision: &mut Decision,
-) {
-    let message = turn.message.clone();
-    come_into(observed, build, turn, now, decision);
-    serve::building(observed, target, &message, now, decision);
-}
-
 /// Brings a build into a state; tells and counts what is new about it.
 fn come_into(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
     let is_new = !status::is_in(build.build, turn.type_);

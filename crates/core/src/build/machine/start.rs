@@ -185,7 +185,8 @@ pub(super) fn jobs(
         [_] => "the Job is made, and its pod is awaited",
         _ => "the Jobs are made, and their pods are awaited",
     };
-    super::going(observed, target, build, Turn::prepared(message.to_owned()), now, decision);
+    super::come_into(observed, build, Turn::prepared(message.to_owned()), now, decision);
+    serve::building(observed, target, message, now, decision);
 }
 
 /// Why the objects of a part of a build are not made.
