@@ -48,6 +48,7 @@ pub struct OfBuild<'a> {
 struct OfPart {
     part: Part,
     job: Option<Arc<Job>>,
+    has_config_map: bool,
     pods: Vec<Arc<Pod>>,
     progress: Option<String>,
 }
@@ -97,15 +98,16 @@ impl Objects {
 
     /// A build with what belongs to it.
     pub fn of_build<'a>(&self, build: &'a MachineOSBuild) -> OfBuild<'a> {
-        OfBuild { build, parts: Part::of(build).into_iter().map(|part| self.of_part(part)).collect() }
+        OfBuild { build, parts: Part::of(build).into_iter().map(|part| self.of_part(build, part)).collect() }
     }
 
-    fn of_part(&self, part: Part) -> OfPart {
+    fn of_part(&self, build: &MachineOSBuild, part: Part) -> OfPart {
+        let has_config_map = self.config_map(&part.config_map).is_some_and(|config_map| is_owned(&config_map, build));
         let job = self.jobs.get(&format!("{}/{}", self.namespace, part.job));
         let mut pods = self.pods.all();
         pods.retain(|pod| job.as_ref().is_some_and(|job| is_pod_of(pod, job)));
         let progress = machine::newest_of(pods.iter().map(|pod| &**pod)).and_then(|pod| self.logs.progress(pod));
-        OfPart { part, job, pods, progress }
+        OfPart { part, job, has_config_map, pods, progress }
     }
 }
 
@@ -121,11 +123,17 @@ impl OfPart {
         PartOfBuild {
             part: self.part.clone(),
             job: self.job.as_deref(),
+            has_config_map: self.has_config_map,
             pods: self.pods.iter().map(|pod| &**pod).collect(),
             pushed: None,
             progress: self.progress.clone(),
         }
     }
+}
+
+fn is_owned(config_map: &ConfigMap, build: &MachineOSBuild) -> bool {
+    let mut owners = config_map.metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(&owner.uid) == build.metadata.uid.as_ref())
 }
 
 fn is_pod_of(pod: &Pod, job: &Job) -> bool {

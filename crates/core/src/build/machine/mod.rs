@@ -89,6 +89,7 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
     }
     observed.ask_again.into_iter().for_each(|at| decision.look_again(at));
     retire::retire_jobs(observed, &mut decision);
+    retire::retire_config_maps(observed, &mut decision);
     retire::retire_copy(observed, &mut decision);
     decision
 }
@@ -238,6 +239,7 @@ fn fail(
 
 /// Brings a build into a final state. What only the pod needed goes away; the Job stays for its log.
 fn end(observed: &Observed<'_>, build: &Build<'_>, turn: Turn<'_>, now: Timestamp, decision: &mut Decision) {
-    build.parts.iter().for_each(|part| decision.act(Action::DeleteConfigMap(part.part.config_map.clone())));
+    // In this order: a build that has not ended has what its pods read, whatever becomes of the controller.
     come_into(observed, build, turn, now, decision);
+    retire::config_maps(build, decision);
 }

@@ -155,6 +155,8 @@ pub struct PartOfBuild<'a> {
     pub part: Part,
     /// Its Job.
     pub job: Option<&'a Job>,
+    /// Whether the ConfigMap is there that its pods read.
+    pub has_config_map: bool,
     /// The Job's pods.
     pub pods: Vec<&'a Pod>,
     /// What the registry has answered to the part's tag: which image it is, by digest, if there is such a tag. It is asked only

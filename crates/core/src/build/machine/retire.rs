@@ -38,6 +38,19 @@ pub(super) fn retire_jobs(observed: &Observed<'_>, decision: &mut Decision) {
     }
 }
 
+/// Deletes the ConfigMaps of builds that have ended: who wrote that may have died before this.
+pub(super) fn retire_config_maps(observed: &Observed<'_>, decision: &mut Decision) {
+    let is_past = |build: &&Build<'_>| !build.is_leaving(observed.config) && final_condition(build.build).is_some();
+    observed.builds.iter().filter(is_past).for_each(|build| config_maps(build, decision));
+}
+
+/// Deletes what only the pods of a build read.
+pub(super) fn config_maps(build: &Build<'_>, decision: &mut Decision) {
+    for part in build.parts.iter().filter(|part| part.has_config_map) {
+        decision.act(Action::DeleteConfigMap(part.part.config_map.clone()));
+    }
+}
+
 /// Deletes the copy of the cluster's entitlements when no build is left that needs it.
 pub(super) fn retire_copy(observed: &Observed<'_>, decision: &mut Decision) {
     let is_copied = observed.provided.entitlements.of_pool == Some(OfPool::Build);

@@ -10,9 +10,9 @@ use onlay_api::names;
 use onlay_api::reference::ObjectStatusReference;
 
 use super::decision::{Action, Decision, Object};
-use super::observed::Observed;
+use super::observed::{Build, Observed};
 use super::target::{Obstacle, Target};
-use super::{base, start};
+use super::{base, start, status};
 use crate::build::inputs::repository;
 use crate::build::part;
 use crate::build::pull_secret::{self, Hidden};
@@ -44,7 +44,7 @@ pub(super) fn wait(
 ) {
     let Obstacle { valid, reason, message } = obstacle;
     let ready = (ConditionStatus::False, *reason, "nothing can be built, see condition Valid".to_owned());
-    let ready = (target.is_some() || !says_anything(observed)).then_some(ready);
+    let ready = (target.is_some() || !says_still(observed)).then_some(ready);
     let valid = (*valid, *reason, message.clone().into_owned());
     write(observed, Words { valid, ready, image: None, build: None }, now, decision);
 }
@@ -53,8 +53,12 @@ fn conditions_of<'a>(observed: &Observed<'a>) -> &'a [Condition] {
     observed.config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
 }
 
-fn says_anything(observed: &Observed<'_>) -> bool {
-    conditions::find(conditions_of(observed), OSConfigConditionType::ImageReady).is_some()
+/// Whether what is said of the image is true although it is not known what should be built: it is served, or a build goes on.
+fn says_still(observed: &Observed<'_>) -> bool {
+    let ready = conditions::find(conditions_of(observed), OSConfigConditionType::ImageReady);
+    let goes_on =
+        |build: &Build<'_>| !build.is_leaving(observed.config) && status::final_condition(build.build).is_none();
+    ready.is_some_and(|ready| ready.status == ConditionStatus::True || observed.builds.iter().any(goes_on))
 }
 
 fn says_otherwise(observed: &Observed<'_>, type_: OSConfigConditionType, reason: &str, message: &str) -> bool {

@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
 
 use onlay_api::machine_config::MachineConfigSpec;
+use onlay_api::machine_os_build::MachineOSBuild;
 use onlay_api::names;
 use proptest::prelude::*;
 
 use super::super::*;
 use super::world::{IMAGE, World, material, rendered, usable, with_file};
+use crate::build::part::Part;
 use crate::build::spec::{Cause, Failure, Outcome};
 
 /// Something that happens to a MachineOSConfig.
@@ -29,7 +31,7 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
-        4 => Just(Happening::Look),
+        8 => Just(Happening::Look),
         1 => (0..3_u8).prop_map(Happening::Containerfile),
         1 => (0..3_u8).prop_map(Happening::Rendered),
         1 => (0..2_u8).prop_map(Happening::Credentials),
@@ -48,6 +50,12 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn amd64() -> BTreeSet<String> {
     ["amd64".to_owned()].into()
+}
+
+/// Whether a build that has begun has its ConfigMaps until it ends.
+fn has_what_its_pods_read(world: &World, build: &MachineOSBuild) -> bool {
+    let goes_on = !has_ended(build) && build.status.as_ref().is_some_and(|status| status.builder.is_some());
+    !goes_on || Part::of(build).iter().all(|part| world.config_maps.contains_key(&part.config_map))
 }
 
 fn happen(world: &mut World, happening: &Happening) {
@@ -79,6 +87,7 @@ fn happen(world: &mut World, happening: &Happening) {
         Happening::BuildsGone => {
             world.builds.clear();
             world.jobs.clear();
+            world.config_maps.clear();
         }
         Happening::Dies(writes) => {
             world.dies_after = Some(*writes);
@@ -99,9 +108,9 @@ proptest! {
         let mut world = World::new();
         for happening in &history {
             happen(&mut world, happening);
-            world.step();
             for build in world.builds.values().filter(|build| build.status.is_some()) {
                 World::state(build);
+                prop_assert!(has_what_its_pods_read(&world, build), "{:?}", build.metadata.name);
             }
             let (image, serves) = world.served();
             prop_assert!(serves.is_none() || image.is_some(), "a name without an image");
@@ -128,5 +137,6 @@ proptest! {
         }
         let name = world.rendered.as_ref().and_then(|rendered| rendered.metadata.name.clone());
         prop_assert_eq!(world.served(), (Some(IMAGE), name.as_deref()));
+        prop_assert!(world.config_maps.is_empty(), "left behind: {:?}", world.config_maps.keys());
     }
 }

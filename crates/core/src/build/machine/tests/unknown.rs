@@ -16,7 +16,7 @@ fn world(change: fn(&mut World)) -> World {
     world.settle();
     change(&mut world);
     world.settle();
-    assert_eq!(World::state(world.only_build()).0, "Building");
+    assert_eq!((World::state(world.only_build()).0, world.ready().1.as_str()), ("Building", "Building"));
     world
 }
 
@@ -42,6 +42,7 @@ fn a_build_goes_on(#[case] change: fn(&mut World), #[case] reason: &str) {
     assert_eq!((world.config_maps.len(), world.measures.len(), world.told("BuildSucceeded")), (0, 1, 2));
     assert_eq!(world.served(), (None, None), "for what it would be served is not known");
     assert_eq!(world.config_condition(OSConfigConditionType::Valid).1, reason);
+    assert_eq!(world.ready().1, reason, "no build goes on any more");
 }
 
 #[test]

@@ -165,6 +165,7 @@ impl World {
     pub(super) fn step(&mut self) -> bool {
         let part = |build: &MachineOSBuild, part: Part| PartOfBuild {
             job: self.jobs.get(&part.job),
+            has_config_map: self.config_maps.contains_key(&part.config_map),
             pods: self.pods.get(&part.job).into_iter().flatten().collect(),
             pushed: self.searches.get(&key(&Search::of(build, &part))).cloned(),
             progress: self.progress.clone(),
