@@ -49,7 +49,7 @@ pub async fn story(options: &Options, progress: &Progress) -> Result<Told, Box<d
     let lab = Lab::up_with(options, progress).await?;
     install::onlay(&lab, progress).await?;
     install::example_secrets(&lab).await?;
-    begin_anew(&lab).await?;
+    begin_anew(&lab, progress).await?;
     progress.say("kubectl apply -k lab/examples/autofs");
     let example = run::root().join("lab/examples/autofs");
     lab.kubectl()?.run(&["apply", "-k", &example.to_string_lossy()]).await?;
@@ -67,7 +67,7 @@ fn line(moment: &Moment) -> String {
 }
 
 /// Takes away what an earlier demo left, so that the story is told from its beginning.
-async fn begin_anew(lab: &Lab) -> Outcome {
+async fn begin_anew(lab: &Lab, progress: &Progress) -> Outcome {
     let kubectl = lab.kubectl()?;
     kubectl.run(&["delete", "machineosconfig", POOL, "--ignore-not-found"]).await?;
     let workers = lab.workers();
@@ -76,6 +76,7 @@ async fn begin_anew(lab: &Lab) -> Outcome {
         kubectl.run(&["label", "--overwrite", "node", worker, labels[0], labels[1]]).await?;
     }
     kubectl.run(&["delete", "mcp", POOL, "--ignore-not-found"]).await?;
+    progress.say(format!("waiting for {} to be in pool worker and up to date", workers.join(", ")));
     in_pool(lab, "worker", &workers).await
 }
 
