@@ -98,11 +98,11 @@ impl Objects {
 
     /// A build with what belongs to it.
     pub fn of_build<'a>(&self, build: &'a MachineOSBuild) -> OfBuild<'a> {
-        OfBuild { build, parts: Part::of(build).into_iter().map(|part| self.of_part(build, part)).collect() }
+        OfBuild { build, parts: Part::of(build).into_iter().map(|part| self.of_part(part)).collect() }
     }
 
-    fn of_part(&self, build: &MachineOSBuild, part: Part) -> OfPart {
-        let has_config_map = self.config_map(&part.config_map).is_some_and(|config_map| is_owned(&config_map, build));
+    fn of_part(&self, part: Part) -> OfPart {
+        let has_config_map = self.config_map(&part.config_map).is_some();
         let job = self.jobs.get(&format!("{}/{}", self.namespace, part.job));
         let mut pods = self.pods.all();
         pods.retain(|pod| job.as_ref().is_some_and(|job| is_pod_of(pod, job)));
@@ -129,11 +129,6 @@ impl OfPart {
             progress: self.progress.clone(),
         }
     }
-}
-
-fn is_owned(config_map: &ConfigMap, build: &MachineOSBuild) -> bool {
-    let mut owners = config_map.metadata.owner_references.iter().flatten();
-    owners.any(|owner| Some(&owner.uid) == build.metadata.uid.as_ref())
 }
 
 fn is_pod_of(pod: &Pod, job: &Job) -> bool {

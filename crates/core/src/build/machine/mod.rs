@@ -96,18 +96,14 @@ pub fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
 
 /// Gives up the builds of earlier inputs.
 fn interrupt_others(observed: &Observed<'_>, target: &Target<'_>, now: Timestamp, decision: &mut Decision) {
-    for other in observed.builds.iter().filter(|build| build.name() != target.name) {
+    let is_other = |build: &&Build<'_>| build.name() != target.name && build.goes_on(observed.config);
+    for other in observed.builds.iter().filter(is_other) {
         let message = format!("given up for {}, since what the image is built from has changed", target.name);
         let turn = Turn { type_: BuildConditionType::Interrupted, reason: "Superseded", message, image: None };
-        if other.is_leaving(observed.config) {
-            continue;
-        }
-        if status::final_condition(other.build).is_none() {
-            end(observed, other, turn, now, decision);
-            delete_jobs(&other.parts, decision);
-            let note = format!("{} is given up for {}", other.name(), target.name);
-            decision.tell(Object::Config, "BuildInterrupted", note);
-        }
+        end(observed, other, turn, now, decision);
+        delete_jobs(&other.parts, decision);
+        let note = format!("{} is given up for {}", other.name(), target.name);
+        decision.tell(Object::Config, "BuildInterrupted", note);
     }
 }
 

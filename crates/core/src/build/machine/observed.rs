@@ -196,6 +196,11 @@ impl Build<'_> {
         let is_ours = owners.any(|owner| Some(&owner.uid) == config.metadata.uid.as_ref());
         self.build.metadata.deletion_timestamp.is_some() || !is_ours
     }
+
+    /// Whether it has not ended, and nobody takes it away.
+    pub(super) fn goes_on(&self, config: &MachineOSConfig) -> bool {
+        !super::has_ended(self.build) && !self.is_leaving(config)
+    }
 }
 
 impl Observed<'_> {

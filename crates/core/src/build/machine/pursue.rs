@@ -34,10 +34,8 @@ pub(super) enum Step<'b, 'a> {
 
 /// Follows the builds that have not ended while it cannot be said what should be built. None of them is begun or made anew.
 pub(super) fn all(observed: &Observed<'_>, now: Timestamp, decision: &mut Decision) {
-    for build in &observed.builds {
-        if status::final_condition(build.build).is_none() && !build.is_leaving(observed.config) {
-            let _served_later = step(observed, build, now, decision);
-        }
+    for build in observed.builds.iter().filter(|build| build.goes_on(observed.config)) {
+        let _served_later = step(observed, build, now, decision);
     }
 }
 

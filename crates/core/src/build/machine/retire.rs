@@ -40,8 +40,8 @@ pub(super) fn retire_jobs(observed: &Observed<'_>, decision: &mut Decision) {
 
 /// Deletes the ConfigMaps of builds that have ended: who wrote that may have died before this.
 pub(super) fn retire_config_maps(observed: &Observed<'_>, decision: &mut Decision) {
-    let is_past = |build: &&Build<'_>| !build.is_leaving(observed.config) && final_condition(build.build).is_some();
-    observed.builds.iter().filter(is_past).for_each(|build| config_maps(build, decision));
+    let has_ended = |build: &&Build<'_>| !build.is_leaving(observed.config) && super::has_ended(build.build);
+    observed.builds.iter().filter(has_ended).for_each(|build| config_maps(build, decision));
 }
 
 /// Deletes what only the pods of a build read.

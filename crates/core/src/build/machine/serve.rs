@@ -10,9 +10,9 @@ use onlay_api::names;
 use onlay_api::reference::ObjectStatusReference;
 
 use super::decision::{Action, Decision, Object};
-use super::observed::{Build, Observed};
+use super::observed::Observed;
 use super::target::{Obstacle, Target};
-use super::{base, start, status};
+use super::{base, start};
 use crate::build::inputs::repository;
 use crate::build::part;
 use crate::build::pull_secret::{self, Hidden};
@@ -56,9 +56,8 @@ fn conditions_of<'a>(observed: &Observed<'a>) -> &'a [Condition] {
 /// Whether what is said of the image is true although it is not known what should be built: it is served, or a build goes on.
 fn says_still(observed: &Observed<'_>) -> bool {
     let ready = conditions::find(conditions_of(observed), OSConfigConditionType::ImageReady);
-    let goes_on =
-        |build: &Build<'_>| !build.is_leaving(observed.config) && status::final_condition(build.build).is_none();
-    ready.is_some_and(|ready| ready.status == ConditionStatus::True || observed.builds.iter().any(goes_on))
+    let is_on_its_way = observed.builds.iter().any(|build| build.goes_on(observed.config));
+    ready.is_some_and(|ready| ready.status == ConditionStatus::True || is_on_its_way)
 }
 
 fn says_otherwise(observed: &Observed<'_>, type_: OSConfigConditionType, reason: &str, message: &str) -> bool {
